@@ -23,7 +23,8 @@ MEASURE = --out "$(or $(call option,OUT),bench)" --photos "$(call option,PHOTOS)
   $(if $(call option,QUICK),--quick) --targets "$(call option,TARGETS)"
 RANDOM_INPUTS = --minutes "$(or $(call option,MINUTES),5)" --targets "$(call option,TARGETS)" \
   --seed "$(or $(call option,SEED),0)" --out "$(or $(call option,OUT),fuzz)" --input "$(call option,INPUT)"
-DISTURBANCES = --rows "$(call option,ROWS)" --times "$(or $(call option,TIMES),0)" --out "$(or $(call option,OUT),chaos)"
+DISTURBANCES = --rows "$(call option,ROWS)" --times "$(or $(call option,TIMES),0)" --rate "$(or $(call option,RATE),10)" \
+  --seed "$(or $(call option,SEED),0)" --out "$(or $(call option,OUT),chaos)"
 EMBEDDED = --wheels "$(call option,WHEELS)" --out "$(or $(call option,OUT),worker/photos)" \
   --crops "$(or $(call option,CROPS),0)"
 PUBLISHED = --source "$(call option,SOURCE)" --revision "$(call option,REVISION)" --sha256 "$(call option,SHA256)"
@@ -174,7 +175,7 @@ test-gpu: ## Run the tests that need an NVIDIA GPU, and one worker on it under l
 fuzz: ## Feed random inputs to every parser for MINUTES=N (5); TARGETS=a,b (all), SEED=N (0), OUT=DIR (fuzz), INPUT=FILE to repeat one
 	@$(WANWU) fuzz $(SERVICE) $(RANDOM_INPUTS)
 
-chaos: ## Disturb a service of its own under load, and count what clients notice: ROWS=a,b (all), TIMES=N, OUT=DIR (chaos)
+chaos: ## Disturb a service of its own under load, and count what clients notice: ROWS=a,b (all), TIMES=N, RATE=N a second (10), SEED=N (0), OUT=DIR (chaos)
 	@$(WANWU) chaos $(SERVICE) $(DISTURBANCES)
 
 format: ## Format the Python code, and apply ruff's automatic fixes

@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from scripts import commands
 from scripts.base.console import warn
 from scripts.base.errors import CommandError
-from scripts.base.lock import exclusive
 from scripts.base.options import add_flags, read_flags
 from scripts.commands import ServiceOptions
-from scripts.runtimes.history import recorded
-from scripts.runtimes.run_directory import RunDir
 
 
 def parser(only: str = "") -> argparse.ArgumentParser:
@@ -41,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         service = read_flags(ServiceOptions, parsed)
         options = read_flags(command.options, parsed)
         if command.exclusive:
-            with exclusive(service.lock, parsed.command), recorded(RunDir(service.run_dir.resolve()), parsed.command):
+            with service.change(parsed.command):
                 command.run(service, options)
         else:
             command.run(service, options)

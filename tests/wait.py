@@ -9,7 +9,7 @@ TIMEOUT_S = 180  # generous, for a busy machine
 T = TypeVar("T")
 
 
-def until(what: str, condition: Callable[[], T], timeout_s: float = TIMEOUT_S) -> T:
+def until(what: str, condition: Callable[[], T | None], timeout_s: float = TIMEOUT_S) -> T:
     """Return the first true value of `condition()`; fail, naming `what`, if that takes longer than `timeout_s` seconds.
 
     A condition that costs time is called less often: what it waits for needs the processor, too.

@@ -1,8 +1,10 @@
 """Serve GET /metrics, beside the probes and on their thread: one answer for each connection, and few at once."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterable
 
+from . import entrance
 from .exposition import CONTENT_TYPE
 from .out import log
 from .resolve import format_address, split_address
@@ -15,12 +17,17 @@ REFUSALS = {404: "404 Not Found", 405: "405 Method Not Allowed\r\nAllow: GET, HE
 
 
 class Endpoint:
-    """Answer with `text` at a port of 127.0.0.1, by which Nginx asks, and at every address that it is given."""
+    """Answer with `text` at a port of 127.0.0.1, by which Nginx asks, and at every address that it is given.
+
+    The entrance has sockets for the ports of some: it answers there, too.
+    """
 
     def __init__(self, text: Callable[[], bytes]) -> None:
         self._text = text
         self._servers: dict[str, asyncio.Server] = {}  # by address
         self._faults: dict[str, str] = {}  # by address
+        self._entrance = ""  # its identity
+        self._entered: list[asyncio.Server] = []
         self._connections = 0
 
     async def open_own(self) -> str:
@@ -43,6 +50,25 @@ class Endpoint:
                 if self._faults.get(address) != str(error):
                     self._faults[address] = str(error)
                     log("metrics_not_served", address=address, fault=str(error))
+        await self._follow_entrance({split_address(address)[1] for address in self._servers})
+
+    async def _follow_entrance(self, ports: set[int]) -> None:
+        """Answer at the entrance's sockets for `ports`, if there is another entrance than before."""
+        try:
+            if (found := entrance.identity()) == self._entrance:
+                return
+            self._entrance = found
+            for server in self._entered:
+                server.close()
+            self._entered = []
+            for number in await asyncio.to_thread(entrance.receive):
+                opened = socket.socket(fileno=number)
+                if opened.getsockname()[1] in ports:
+                    self._entered.append(await asyncio.start_server(self._answer, sock=opened, limit=HEAD_BYTES))
+                else:  # Nginx's
+                    opened.close()
+        except OSError:  # none is there, or it has just ended: look again
+            self._entrance = ""
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1

@@ -1,7 +1,7 @@
-"""The entrance: a container of its own that holds the gateway's port, so that the gateway is replaced without a gap.
+"""The entrance: a container of its own that holds the gateway's ports, so that the gateway is replaced without a gap.
 
-It listens, and hands its sockets to every Nginx that starts; they share its connections. Those that come while no Nginx
-takes any wait, and none is refused. It reads nothing of any client, so it needs no update.
+It listens, and hands its sockets to every Nginx and every gate that starts; they share its connections. Those that come
+while nobody takes any wait, and none is refused. It reads nothing of any client, so it needs no update.
 """
 
 import os
@@ -16,7 +16,7 @@ from typing import NoReturn
 from .out import log
 
 PATH_VARIABLE = "ENTRANCE"  # environment variable: the entrance's Unix socket; without it, Nginx opens its port itself
-BACKLOG = 4096  # connections that wait for an Nginx, of each socket
+BACKLOG = 4096  # connections that wait, of each socket
 PATIENCE_S = 10.0  # until there is an entrance; then the supervisor starts the program again
 MAX_SOCKETS = 8
 
@@ -55,40 +55,46 @@ def enter(command: list[str], seen: Path) -> NoReturn:
 
     Raise OSError if there is none.
     """
-    if path := os.environ.get(PATH_VARIABLE):
-        received = _receive(Path(path), seen)
-        # As after an update of its own program, Nginx takes the sockets with these numbers instead of opening its own.
-        os.environ["NGINX"] = "".join(f"{number};" for number in received)
+    if os.environ.get(PATH_VARIABLE):
+        numbers = _wait_for_sockets(seen)
+        for number in numbers:
+            os.set_inheritable(number, True)
+        # As after an update of its own program, Nginx takes the sockets with these numbers instead of opening its own,
+        # and closes that of another port.
+        os.environ["NGINX"] = "".join(f"{number};" for number in numbers)
     os.execvp(command[0], command)  # noqa: S606
 
 
-def _receive(path: Path, seen: Path) -> list[int]:
+def _wait_for_sockets(seen: Path) -> list[int]:
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
-            seen.write_text(_identity(path))
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(PATIENCE_S)
-                connection.connect(str(path))
-                _, numbers, _, _ = socket.recv_fds(connection, 1, MAX_SOCKETS)
-            for number in numbers:
-                os.set_inheritable(number, True)
-            return numbers
+            seen.write_text(identity())
+            return receive()
         except OSError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
 
 
+def receive() -> list[int]:
+    """Return the numbers of the sockets that the entrance hands out; raise OSError if there is none."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(PATIENCE_S)
+        connection.connect(os.environ.get(PATH_VARIABLE, ""))
+        return socket.recv_fds(connection, 1, MAX_SOCKETS)[1]
+
+
 def follow(out: Path) -> None:
     """End Nginx if another entrance is there than the one whose sockets it has; its supervisor starts another."""
-    folder, path = out.parent / "tmp", os.environ.get(PATH_VARIABLE, "")
+    folder = out.parent / "tmp"
     with suppress(OSError, ValueError):  # neither is there while one of them starts
-        if path and (folder / "entrance").read_text() != _identity(Path(path)):
+        if (folder / "entrance").read_text() != identity():
             pid = int((folder / "nginx.pid").read_text())
             os.kill(pid, signal.SIGTERM)
             log("nginx_ended", pid=pid, reason="the entrance was started again")
 
 
-def _identity(path: Path) -> str:
-    return str(path.stat().st_mtime_ns)
+def identity() -> str:
+    """Return what changes when another entrance starts; raise OSError if there is none."""
+    return str(os.stat(os.environ.get(PATH_VARIABLE, "")).st_mtime_ns)

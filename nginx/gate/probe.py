@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from dataclasses import replace
 
 from .connection import Connection, render_request
@@ -12,9 +13,10 @@ from .reasons import Reason
 from .resolve import Resolver, format_address, split_address
 from .rules import Probe, parse_readyz
 
-# A frozen worker still accepts connections, and never answers: three such probes and the second before the first of
-# them are 5.5 s. A shorter time-out would take out workers that are only slow.
-PROBE_TIMEOUT_S = 1.5
+# How long a probe waits for its answer: the first, and those after one and after two that timed out. A frozen worker,
+# which accepts connections and never answers, is so out within 4.5 s (tests/unit/nginx/test_figures.py adds it up). One
+# that is only slow stays in as long as it answers within the last of these, and keeps that time until it is quick.
+PATIENCE_S = (0.6, 1.0, 1.5)
 TRIAL_TIMEOUT_S = 5.0
 READYZ_BYTES, GOLDEN_BYTES = 1 << 16, 32 << 20
 
@@ -26,6 +28,7 @@ class Prober:
         self.member, self._resolver = member, resolver
         self._request = render_request("GET", "/readyz", member.address)
         self._connection: Connection | None = None
+        self._timed_out = 0  # probes since it last answered within the first of PATIENCE_S
 
     async def probe(self) -> Probe:
         """Return the result of one probe; nothing that the worker or its name server does raises an exception."""
@@ -45,11 +48,15 @@ class Prober:
         if self._connection is None or self._connection.endpoint != (ip, port):
             self.close()
             self._connection = Connection(ip, port)
+        patience_s, asked = PATIENCE_S[min(self._timed_out, len(PATIENCE_S) - 1)], time.monotonic()
         try:
-            async with asyncio.timeout(PROBE_TIMEOUT_S):
+            async with asyncio.timeout(patience_s):
                 answer = await self._connection.ask(self._request, READYZ_BYTES)
+            if time.monotonic() - asked <= PATIENCE_S[0]:
+                self._timed_out = 0
             return parse_readyz(self.member, answer.status, answer.body, now())
         except Exception as error:  # whatever it was, the worker did not answer, and the probing must go on
+            self._timed_out += isinstance(error, TimeoutError)
             return Probe("unreachable", _fault(error), now())
 
 

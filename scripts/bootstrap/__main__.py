@@ -8,16 +8,14 @@ from pathlib import Path
 
 from scripts.base.console import say, step, warn
 from scripts.base.errors import CommandError
-from scripts.bootstrap import places
+from scripts.bootstrap import engine_api, places
 from scripts.bootstrap.checks.bundle import age_note
 from scripts.bootstrap.executor import Executor
 from scripts.bootstrap.machine import (
     Interrupted,
-    ask,
     default_signals,
     defer_signals,
     run,
-    swarm_state,
     systemd_runs,
     text_of,
 )
@@ -101,22 +99,15 @@ def _summarise(executor: Executor, server: Server) -> None:
         step(f"{server.name} is a member, changes made: {executor.count}")
     if executor.dry_run:
         return
-    active, manages, address = _swarm()
-    if manages or not active:
+    swarm = engine_api.swarm()
+    if swarm.get("ControlAvailable") or swarm.get("LocalNodeState") != "active":
         python = "" if kit_python() == PYTHON else f" PYTHON={kit_python()}"
         step(f"to serve: list servers and models in {places.CLUSTER_FILE}, then: cd {places.KIT} && make up{python}")
     if server.options.first:
         step(
             "the next servers: init-server.sh --bundle DIR --models SOURCE --join-file FILE; the file says "
-            f"TOKEN@{address}, where `docker swarm join-token --quiet worker` prints the token"
+            f"TOKEN@{swarm.get('NodeAddr')}, where `docker swarm join-token --quiet worker` prints the token"
         )
-
-
-def _swarm() -> tuple[bool, bool, str]:
-    """Return whether this server is in a swarm, whether it manages it, and its address there."""
-    told = ask("docker", "info", "--format", "{{.Swarm.ControlAvailable}} {{.Swarm.NodeAddr}}")
-    manages, _, address = told.partition(" ")
-    return swarm_state() == "active", manages == "true", address
 
 
 def uninstall(options: Options) -> None:

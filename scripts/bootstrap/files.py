@@ -1,5 +1,6 @@
 """Folders and files that are recorded before they are made, so that what was there before can be restored."""
 
+import hashlib
 import os
 import shutil
 import stat
@@ -10,7 +11,7 @@ from scripts.base.console import step
 from scripts.bootstrap import places
 from scripts.bootstrap.checks.machine import mounts_below
 from scripts.bootstrap.executor import Change, Undo
-from scripts.bootstrap.machine import mount_info, must
+from scripts.bootstrap.machine import mount_info, must, text_of
 from scripts.bootstrap.record import Record
 from worker.contract.files import READABLE, sha256
 
@@ -39,8 +40,10 @@ def make_folder(record: Record, path: Path) -> None:
 def write(record: Record, path: Path, text: str) -> None:
     """Write the file, whose earlier content is kept, and with it the mode."""
     _remember(record, path)
-    replace(path, text.rstrip("\n") + "\n")
-    _written(path).write_text(sha256(path) + "\n")
+    text = text.rstrip("\n") + "\n"
+    # Before the file: a killed run may leave either text, and neither is somebody else's.
+    _note(path, hashlib.sha256(text.encode()).hexdigest())
+    replace(path, text)
 
 
 def replace(path: Path, text: str) -> None:
@@ -80,8 +83,14 @@ def _kept(path: Path) -> Path:
 
 
 def _written(path: Path) -> Path:
-    """Return the file with the sha256 of what was written to `path`."""
+    """Return the file with the sha256 of each text that was written to `path`, a line each."""
     return places.STATE / f"{str(path).replace('/', '_')}.written"
+
+
+def _note(path: Path, digest: str) -> None:
+    noted = text_of(_written(path))
+    if digest not in noted.splitlines():
+        _written(path).write_text(f"{noted}{digest}\n")
 
 
 def _undo_folder(_: Record, what: str) -> None:
@@ -99,7 +108,8 @@ def _undo_kept(_: Record, what: str) -> None:
     """Restore the file unless somebody has changed it since."""
     path, kept, written = Path(what), _kept(Path(what)), _written(Path(what))
     draft_of(path).unlink(missing_ok=True)
-    if path.exists() and written.exists() and sha256(path) != written.read_text().strip():
+    known = {sha256(kept), *text_of(written).splitlines()}
+    if path.exists() and written.exists() and sha256(path) not in known:
         other = path.with_name(f"{path.name}.before-wanwu")
         copy_exactly(kept, other)
         step(f"{path} has been changed since: it is left as it is; its original is now {other}")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scripts.base.errors import CommandError
+from scripts.bootstrap import engine_api
 
 Result = subprocess.CompletedProcess[str]
 WHY = re.compile(r"(E:|Error|dpkg: error|mount: ).*", re.DOTALL)
@@ -109,7 +110,7 @@ def docker_answers() -> bool:
 
 def swarm_state() -> str:
     """Return the state of this node, such as "active"; "" if no engine answers."""
-    return ask("docker", "info", "--format", "{{.Swarm.LocalNodeState}}") if docker_answers() else ""
+    return engine_api.swarm().get("LocalNodeState", "") if docker_answers() else ""
 
 
 def free_mb(path: Path) -> int:

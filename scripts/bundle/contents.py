@@ -13,8 +13,10 @@ from scripts.bundle.kit import Kit
 from scripts.bundle.layout import IMAGES, MODELS, PACKAGES, WHEELS
 from scripts.cluster.config import Cluster
 from scripts.host import images
-from scripts.host.debs import SYSTEMS, Apt, Package
+from scripts.host.apt_texts import Package
+from scripts.host.debs import Apt
 from scripts.host.images import Image, worker_image
+from scripts.host.systems import SYSTEMS
 from scripts.models.model_store import StoredModel, machine_kind_here, read_summary
 from worker.contract.engines import needed_by
 from worker.contract.loaders import reads_texts

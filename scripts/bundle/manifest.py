@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scripts.bundle import layout, saved, sbom, volume, wheels
 from scripts.bundle.contents import Contents
-from scripts.host.debs import Package
+from scripts.host.apt_texts import Package
 from scripts.host.pins import pins_of
 from worker.contract.files import write_atomically
 

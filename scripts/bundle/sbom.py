@@ -11,7 +11,7 @@ from urllib.parse import quote
 from scripts.bundle.kit import Kit
 from scripts.cluster.config import ROOT
 from scripts.host import images
-from scripts.host.debs import Package
+from scripts.host.apt_texts import Package
 from scripts.host.environments import WORKER
 
 # The locked Python packages in each worker's image.

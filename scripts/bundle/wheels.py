@@ -6,9 +6,9 @@ from pathlib import Path
 from scripts.base.console import say
 from scripts.base.errors import CommandError
 from scripts.bundle.layout import WHEELS
-from scripts.host.debs import SYSTEMS
 from scripts.host.environments import EXTRA_LOCKS, PIP, SERVE, TEACH, TOOLS, TORCH_CPU, TORCH_CUDA
 from scripts.host.pins import python_version
+from scripts.host.systems import SYSTEMS
 from scripts.host.wheelhouse import collect
 
 NONE = "none"

@@ -1,23 +1,23 @@
 """Read and check `compose/cluster.toml`; report all its faults at once, each with its path, value and remedy.
 
-schema.py declares its keys.
+schema.py declares its keys, tables.py reads them.
 """
 
 import ipaddress
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from scripts.base.errors import CommandError
-from scripts.cluster.schema import ACCESS, CLIENTS, GATEWAY, METRICS, REQUIRED, SCHEMA, SWARM, TLS
+from scripts.cluster.schema import ACCESS, CLIENTS, GATEWAY, METRICS, SCHEMA, SWARM, TLS
+from scripts.cluster.tables import contradictions, duplicates, read_all, read_table, unknown_keys
 from worker.contract.limits import queue_fault
 from worker.contract.schemas import CLUSTER, schema_fault
 from worker.contract.settings import LIMITS_TABLE, SETTINGS
 from worker.contract.toml_reader import parse_toml
 
+TABLES = (LIMITS_TABLE, GATEWAY, ACCESS, CLIENTS, TLS, SWARM, METRICS)
 MIN_BODIES = 4  # a quarter of the gateway's memory for bodies is for the largest
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -157,32 +157,13 @@ def parse_cluster(text: str, source: str) -> Cluster:
         raise CommandError(f"{source}: {error}: correct it there") from error
     if fault := schema_fault(document.get("schema", 1), CLUSTER):
         raise CommandError(f"{source}: {fault}")
-    faults = _unknown_keys(document, [*SCHEMA[""], *filter(None, SCHEMA)], "")
-    top = _read({name: document[name] for name in SCHEMA[""] if name in document}, "", "", faults)
-    limits = _read(document.get(LIMITS_TABLE, {}), LIMITS_TABLE, LIMITS_TABLE, faults)
-    gateway = _read(document.get(GATEWAY, {}), GATEWAY, GATEWAY, faults)
-    access = _read(document.get(ACCESS, {}), ACCESS, ACCESS, faults)
-    clients = _read(document.get(CLIENTS, {}), CLIENTS, CLIENTS, faults)
-    tls = _read(document.get(TLS, {}), TLS, TLS, faults)
-    swarm = _read(document.get(SWARM, {}), SWARM, SWARM, faults)
-    metrics = _read(document.get(METRICS, {}), METRICS, METRICS, faults)
-    models = _read_all(document.get("models", []), "models", faults)
-    servers = _read_all(document.get("servers", [{}]), "servers", faults)
-
-    if fault := queue_fault(limits):
-        faults.append(f"{LIMITS_TABLE}/max_images: {fault}")
-    most, size = gateway.get("bodies_mb"), limits.get("max_body_mb", 0)
-    if most is not None and most < MIN_BODIES * size:
-        faults.append(
-            f"{GATEWAY}/bodies_mb: found {most}, needed at least {MIN_BODIES * size}, {MIN_BODIES} times max_body_mb"
-        )
-    faults += _duplicates(models, "models", "name") + _duplicates(servers, "servers", "name")
-    faults += _duplicates(servers, "servers", "address")
-    if servers and not any(server.get("gateway", True) for server in servers):
-        faults.append("servers: found gateway = false on every server, needed a gateway on at least one")
-    for index, server in enumerate(servers):
-        faults += [f"servers/{index}/{fault}" for fault in _contradictions(server)]
-    if faults:
+    faults = unknown_keys(document, [*SCHEMA[""], *filter(None, SCHEMA)], "")
+    top = read_table({name: document[name] for name in SCHEMA[""] if name in document}, "", "", faults)
+    tables = {name: read_table(document.get(name, {}), name, name, faults) for name in TABLES}
+    limits, gateway, access, clients, tls, swarm, metrics = tables.values()
+    models = read_all(document.get("models", []), "models", faults)
+    servers = read_all(document.get("servers", [{}]), "servers", faults)
+    if faults := [*faults, *_limit_faults(limits, gateway), *_list_faults(models, servers)]:
         raise CommandError(*(f"{source}: {fault}" for fault in faults))
     folder = (ROOT / source).parent
     return Cluster(
@@ -201,66 +182,21 @@ def parse_cluster(text: str, source: str) -> Cluster:
     )
 
 
-def _read_all(tables: object, section: str, faults: list[str]) -> list[dict[str, Any]]:
-    if not isinstance(tables, list) or not tables:
-        faults.append(f"{section}: found {_format(tables)}, needed one or more [[{section}]] tables")
-        return []
-    return [_read(table, section, f"{section}/{index}", faults) for index, table in enumerate(tables)]
+def _limit_faults(limits: Mapping[str, Any], gateway: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a fault for each limit that another one rules out."""
+    if fault := queue_fault(limits):
+        yield f"{LIMITS_TABLE}/max_images: {fault}"
+    most, least = gateway.get("bodies_mb"), MIN_BODIES * limits.get("max_body_mb", 0)
+    if most is not None and most < least:
+        yield f"{GATEWAY}/bodies_mb: found {most}, needed at least {least}, {MIN_BODIES} times max_body_mb"
 
 
-def _read(table: object, section: str, path: str, faults: list[str]) -> dict[str, Any]:
-    """Return the valid values of one table by key; append a fault to `faults` for each of the others."""
-    if not isinstance(table, dict):
-        faults.append(f"{path}: found {_format(table)}, needed a table")
-        return {}
-    faults += _unknown_keys(table, list(SCHEMA[section]), path)
-    values = {}
-    for name, key in SCHEMA[section].items():
-        value = table.get(name, key.default)
-        try:
-            values[name] = key.read(value)
-        except ValueError:
-            formatted = "nothing" if value is REQUIRED else _format(value)
-            faults.append(f"{_join(path, name)}: found {formatted}, needed {key.needed}")
-    return values
-
-
-def _unknown_keys(table: Mapping[str, object], known: list[str], path: str) -> list[str]:
-    faults = []
-    for name in sorted(table.keys() - set(known)):
-        nearest = get_close_matches(name, known, 1)
-        remedy = f'did you mean "{nearest[0]}"?' if nearest else f"the keys here are {', '.join(known)}"
-        faults.append(f"{_join(path, name)}: unknown key, {remedy}")
-    return faults
-
-
-def _duplicates(tables: list[dict[str, Any]], section: str, name: str) -> list[str]:
-    first: dict[str, int] = {}
-    return [
-        f"{section}/{index}/{name}: found {_format(table[name])}, already used by {section}/{owner},"
-        f" needed a different {name}"
-        for index, table in enumerate(tables)
-        if name in table and (owner := first.setdefault(table[name], index)) != index
-    ]
-
-
-def _contradictions(server: Mapping[str, Any]) -> list[str]:
-    if server.get("cpus") != ():
-        return []
-    faults = [
-        f'{name}: found {server[name]} together with cpus = "none", needed "auto": a CPU worker needs CPUs'
-        for name in ("workers", "cores_per_worker")
-        if server.get(name) is not None
-    ]
-    if server.get("gpus") == ():
-        faults.append('gpus: found "none" together with cpus = "none", needed GPUs or CPUs to run workers on')
-    return faults
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}/{name}" if path else name
-
-
-def _format(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def _list_faults(models: list[dict[str, Any]], servers: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield the faults between the tables of a list, and those within a server's."""
+    yield from duplicates(models, "models", "name")
+    yield from duplicates(servers, "servers", "name")
+    yield from duplicates(servers, "servers", "address")
+    if servers and not any(server.get("gateway", True) for server in servers):
+        yield "servers: found gateway = false on every server, needed a gateway on at least one"
+    for index, server in enumerate(servers):
+        yield from (f"servers/{index}/{fault}" for fault in contradictions(server))

@@ -5,7 +5,6 @@ an MD5 of it is safe to keep. The file belongs to whoever runs `make`: no proces
 """
 
 import base64
-import fcntl
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scripts.base.errors import CommandError
+from scripts.base.lock import locked
 from scripts.cluster.config import Cluster
 
 ROLES = ("client", "admin")
@@ -109,20 +109,23 @@ def read_keys(cluster: Cluster) -> list[Key]:
 
 
 @contextmanager
+def held_keys(cluster: Cluster) -> Iterator[None]:
+    """Let no other command change the keys of `cluster` in the body; raise OSError if their folder cannot be opened."""
+    with locked(keys_file(cluster).parent, patient=True):
+        yield
+
+
+@contextmanager
 def changed_keys(cluster: Cluster) -> Iterator[list[Key]]:
     """Yield the keys of `cluster` as a list, and write what has become of it; one command at a time."""
     path = keys_file(cluster)
     try:
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+        with held_keys(cluster):
             keys = read_keys(cluster)
             before = list(keys)
             yield keys
             if keys != before:
                 write_secret(path, "".join(json.dumps(asdict(key)) + "\n" for key in keys))
-        finally:
-            os.close(folder)
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror}: needed a folder that this account can write") from error
 

@@ -5,16 +5,20 @@ runs is imported.
 """
 
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 from scripts.base.http import trust
+from scripts.base.lock import exclusive
 from scripts.base.options import Flag
 from scripts.cluster.config import ROOT, Cluster, load_cluster
 from scripts.host.certificates import known_certificates
+from scripts.runtimes.history import recorded
+from scripts.runtimes.run_directory import RunDir
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -33,8 +37,18 @@ class ServiceOptions:
     @property
     def lock(self) -> Path:
         """Return the path of the lock file of the commands that change this service."""
-        run_dir = self.run_dir.resolve()
-        return run_dir.with_name(f"{run_dir.name}.lock")
+        return self.run.path.with_name(f"{self.run.path.name}.lock")
+
+    @property
+    def run(self) -> RunDir:
+        """Return the run directory, which may be one that no service can use."""
+        return RunDir(self.run_dir.resolve())
+
+    @contextmanager
+    def change(self, command: str) -> Iterator[None]:
+        """Let `command` alone change this service in the body, and record it; raise CommandError if another does."""
+        with exclusive(self.lock, command), recorded(self.run, command):
+            yield
 
     def load_cluster(self) -> Cluster:
         """Return the cluster that the file describes; raise CommandError with a line for every fault."""
@@ -53,7 +67,8 @@ class NoOptions:
 class Command(Generic[OptionsT]):
     """One command: its help text, its own options, and its function, which raises CommandError.
 
-    Of those that change a service (`exclusive`), one at a time may run.
+    Of those that change a service (`exclusive`), one at a time may run. One that changes it by some of its options
+    alone calls `ServiceOptions.change` itself. Keys have a lock of their own: revoking one waits for nothing.
     """
 
     help: str

@@ -64,4 +64,4 @@ def _require_ours(cluster: Cluster) -> None:
         )
 
 
-COMMAND = Command("make or renew the gateway's certificate, and say how clients trust it", Options, run)
+COMMAND = Command("make or renew the gateway's certificate, and say how clients trust it", Options, run, exclusive=True)

@@ -13,10 +13,12 @@ from scripts.host.environments import DEV, ensure
 
 @dataclass(frozen=True)
 class Options:
-    """Which disturbances, how often, and where the logs go."""
+    """Which disturbances, how often, under which load, and where the logs go."""
 
     rows: Annotated[str, Flag("comma-separated; all without any", metavar="A,B")] = ""
     times: Annotated[int, Flag("each disturbance; 0: as often as in the tests")] = 0
+    rate: Annotated[int, Flag("requests a second")] = 10
+    seed: Annotated[int, Flag("another number draws other disturbances in the row `drawn`")] = 0
     out: Annotated[Path, Flag("where the log of every request goes")] = Path("chaos")
 
 
@@ -24,7 +26,8 @@ def run(service: ServiceOptions, options: Options) -> None:
     """Run the rows and print the table; raise CommandError if clients noticed more than is promised."""
     python = ensure(DEV, nvidia=bool(read_hardware().gpus))
     rows = [name for name in options.rows.split(",") if name]
-    checks.run("chaos", [python, "-m", "tests.chaos", *rows, "--times", options.times, "--out", options.out])
+    checks.run("chaos", [python, "-m", "tests.chaos", *rows, "--times", options.times, "--rate", options.rate,
+                         "--seed", options.seed, "--out", options.out])  # fmt: skip
 
 
 COMMAND = Command("disturb a service of its own under load, and count what clients notice", Options, run)

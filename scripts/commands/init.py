@@ -18,6 +18,7 @@ from typing import Annotated
 from scripts.base.console import step
 from scripts.base.errors import CommandError
 from scripts.base.options import Flag
+from scripts.bootstrap.checks.bundle import OLDER
 from scripts.bundle import signing
 from scripts.bundle.layout import SUMS, read_sums
 from scripts.bundle.run import OUT
@@ -165,6 +166,9 @@ def _send(remote: Remote, bundle: Path, names: Sequence[str], begun: frozenset[s
     folders = sorted({f"{REMOTE}/{name}".rpartition("/")[0] for name in names})
     if folders:
         remote.run("xargs -0 mkdir -p", "\0".join(folders).encode())
+        # Never into a file of before: workers have mapped those of their models, and kept wheels may be the same files.
+        replaced = [name for name in names if name not in begun]
+        remote.run(f"cd {REMOTE} && xargs -0 rm -f --", "\0".join(replaced).encode())
         resumed = frozenset(f"{REMOTE}/{name}" for name in begun)
         remote.put({bundle / name: f"{REMOTE}/{name}" for name in names}, resumed)
 
@@ -195,7 +199,7 @@ def _install(remote: Remote, swarm: Sequence[str], join: str, options: InitOptio
     paths = f'--bundle "$PWD" --models {models} --cluster ../{CLUSTER}'
     script = f"cd {REMOTE} && {AS_ROOT} bash init-server.sh {paths} {arguments} 2>&1"
     step(f"{remote.host}: running init-server.sh")
-    fault = result = next_step = last = ""
+    fault = result = next_step = age = last = ""
     command = remote.command(script)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as ssh:
         if ssh.stdin:
@@ -206,10 +210,11 @@ def _install(remote: Remote, swarm: Sequence[str], join: str, options: InitOptio
             last = line.decode(errors="replace").strip()
             fault = fault or (last if last.startswith("!! ") else "")
             next_step = last.removeprefix("-- ") if last.startswith(NEXT_STEP) else next_step
+            age = last.removeprefix("-- ") if last.startswith(f"-- {OLDER}") else age
             result = last.removeprefix("-- ") if "nothing changed" in last or "changes made" in last else result
     if ssh.returncode:
         raise remote.command_error(ssh.returncode, fault or last)
-    for message in filter(None, (result, next_step)):
+    for message in filter(None, (age, result, next_step)):
         step(f"{remote.host}: {message}")
 
 

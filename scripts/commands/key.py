@@ -10,6 +10,7 @@ from scripts.cluster.config import Cluster
 from scripts.cluster.keys import OWN_NAME, Key, changed_keys, keys_file, new_key, read_keys
 from scripts.commands import Command, ServiceOptions
 from scripts.runtimes.choice import choose
+from scripts.runtimes.history import recorded
 from scripts.runtimes.run_directory import run_dir
 
 COLUMNS = ("name", "role", "models", "made", "id")
@@ -26,9 +27,14 @@ class Options:
 
 def run(service: ServiceOptions, options: Options) -> None:
     """Print a new key, the only time that it can be seen; without a name, print a table of all keys."""
-    cluster = service.load_cluster()
     if not options.name:
-        return say(_table(cluster))
+        return say(_table(service.load_cluster()))
+    with recorded(service.run, "key"):
+        return _make(service, options)
+
+
+def _make(service: ServiceOptions, options: Options) -> None:
+    cluster = service.load_cluster()
     models = [name.strip() for name in options.include.split(",") if name.strip()]
     served = [model.name for model in cluster.models]
     if unknown := [name for name in models if name not in served]:

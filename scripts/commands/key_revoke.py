@@ -9,6 +9,7 @@ from scripts.base.options import Flag
 from scripts.cluster.keys import changed_keys, ensure_own_key
 from scripts.commands import Command, ServiceOptions
 from scripts.commands.key import publish
+from scripts.runtimes.history import recorded
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,12 @@ class Options:
 
 
 def run(service: ServiceOptions, options: Options) -> None:
-    """Revoke the keys; a running service refuses them at once, and loses no other request."""
+    """Revoke the keys; a running service refuses them at once, even while it is changed, and loses no other request."""
+    with recorded(service.run, "key-revoke"):
+        _revoke(service, options)
+
+
+def _revoke(service: ServiceOptions, options: Options) -> None:
     cluster = service.load_cluster()
     with changed_keys(cluster) as keys:
         ended = [key for key in keys if key.name == options.name and options.id in ("", key.id)]

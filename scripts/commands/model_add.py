@@ -7,7 +7,7 @@ from scripts.models.options import AddModelOptions
 
 def run(service: ServiceOptions, options: AddModelOptions) -> None:
     """Create the model folder."""
-    add(options)
+    add(options, service.lock)
 
 
 COMMAND = Command("create a model folder from local files", AddModelOptions, run)

@@ -7,7 +7,7 @@ from scripts.models.prepare import prepare
 
 def run(service: ServiceOptions, options: PrepareOptions) -> None:
     """Prepare one model folder, or all served ones."""
-    prepare(options, service.load_cluster())
+    prepare(options, service.load_cluster(), service.lock)
 
 
 COMMAND = Command("measure every engine on this machine again, and choose the fastest", PrepareOptions, run)

@@ -6,14 +6,12 @@ from typing import Annotated
 
 from scripts.base.console import say
 from scripts.base.errors import CommandError
-from scripts.base.lock import exclusive
 from scripts.base.options import Flag
 from scripts.commands import Command, ServiceOptions
 from scripts.host import updates
 from scripts.host.updates import Update
 from scripts.host.wheelhouse import LOCKS
 from scripts.runtimes.choice import choose
-from scripts.runtimes.history import recorded
 from scripts.runtimes.run_directory import run_dir
 
 
@@ -36,7 +34,7 @@ def run(service: ServiceOptions, options: Options) -> None:
     if _print("Python packages that lists pin: newer versions", lambda: updates.of_locks(LOCKS)):
         say("   tested as they are pinned: `make lock UPGRADE=NAME` and `make test` in a checkout, then `make up`")
     if waiting and options.apply:
-        with exclusive(service.lock, "update"), recorded(directory, "update"):
+        with service.change("update"):
             runtime.apply_updates(cluster, directory)
     elif waiting:
         say("nothing was changed: `make update APPLY=1` applies Debian's, one worker at a time")

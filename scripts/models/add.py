@@ -1,7 +1,6 @@
 """`make model-add`: build a model folder from local files in a staging folder, and install it once it answers."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 import signal
@@ -14,6 +13,7 @@ from typing import Any
 from scripts._vendor import tomlkit
 from scripts.base.console import say
 from scripts.base.errors import CommandError
+from scripts.base.lock import exclusive, locked
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import TOOLS, ensure
@@ -31,8 +31,11 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 FILE_OPTIONS = ("templates", "golden")  # options that name a file
 
 
-def add(options: AddModelOptions) -> None:
-    """Make the model folder that `options` describe. Raise CommandError if that fails, and leave nothing behind."""
+def add(options: AddModelOptions, lock: Path, command: str = "model-add") -> None:
+    """Make the model folder that `options` describe, for `command`; `lock` is that of the service.
+
+    Raise CommandError if that fails, and leave nothing behind.
+    """
     if faults := _faults(options):
         raise CommandError(*faults)
     target = options.target
@@ -42,8 +45,7 @@ def add(options: AddModelOptions) -> None:
         model_tools.run(python, "add", folder, _with_absolute_paths(options))
         if options.prepare != UNPREPARED:
             prepare(python, folder, target, options.calibration, options.prepare == QUICK)
-        install_folder(folder, target)
-    model_store.record(options.models, target, good=True)
+        publish(folder, target, options.models, lock, command)
     display_path = target.relative_to(ROOT) if target.is_relative_to(ROOT) else target
     say(f"\nadded: {display_path}. To serve it, add this to the cluster file; the first model is the default:\n")
     say(f'  [[models]]\n  name = "{options.name}"\n  folder = {tomlkit.item(str(display_path)).as_string()}')
@@ -165,15 +167,14 @@ def _clean_up(models: Path) -> None:
             folder.rename(target)
 
 
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock on `folder`. Raise BlockingIOError if another process holds it."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)
+def publish(folder: Path, target: Path, models: Path, lock: Path, command: str) -> None:
+    """Install the finished `folder` as `target` and record it as verified, once nothing else changes the service.
+
+    What took `command` long is not lost to a change that goes on at its end: it waits for that.
+    """
+    with exclusive(lock, command, patient=True):
+        install_folder(folder, target)
+        model_store.record(models, target, good=True)
 
 
 def install_folder(folder: Path, target: Path) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from scripts.base.console import warn
 from scripts.base.errors import CommandError
+from scripts.base.lock import locked
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import TOOLS, ensure
@@ -33,10 +34,11 @@ SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 MAX_NAME = 63  # characters of a model's name
 
 
-def fetch(options: FetchModelOptions) -> None:
+def fetch(options: FetchModelOptions, lock: Path) -> None:
     """Fetch the model that `options` describe and make a model folder from it. Raise CommandError if either fails.
 
-    The source determines the name, loader and architecture where `options` leave them out.
+    The source determines the name, loader and architecture where `options` leave them out. `lock` is that of the
+    service.
     """
     options = replace(options, name=options.name or default_name(options.source))
     if faults := _faults(options):
@@ -45,7 +47,7 @@ def fetch(options: FetchModelOptions) -> None:
     with _download_folder(options.models, options.source, options.revision) as folder:
         python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
         model_tools.run(python, "fetch", folder, options, online=True)
-        model_add.add(_add_options(options, folder))
+        model_add.add(_add_options(options, folder), lock, "model-fetch")
 
 
 def default_name(source: str) -> str:
@@ -88,7 +90,7 @@ def _download_folder(models: Path, source: str, revision: str) -> Iterator[Path]
         raise CommandError(f"{error.filename}: {error.strerror}: needed a writable folder: set MODELS=") from error
     with contextlib.ExitStack() as lock:
         try:
-            lock.enter_context(model_add.locked(folder))
+            lock.enter_context(locked(folder))
         except BlockingIOError as error:
             raise CommandError(f"{folder}: another model-fetch is fetching this: wait for it to end") from error
         try:

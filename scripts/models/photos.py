@@ -6,6 +6,7 @@ from typing import Annotated
 
 from scripts.base.console import say
 from scripts.base.errors import CommandError
+from scripts.base.lock import exclusive
 from scripts.base.options import Flag
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
@@ -29,10 +30,10 @@ class PhotosOptions:
     crops: Annotated[int, Flag("how many crops of photographs to calibrate on; fewer are faster (600)")] = 0
 
 
-def make(options: PhotosOptions) -> None:
+def make(options: PhotosOptions, lock: Path) -> None:
     """Make the folder and print how it differs from the previous one.
 
-    Raise CommandError if that fails; the previous folder then stays unchanged.
+    `lock` is that of the service. Raise CommandError if that fails; the previous folder then stays unchanged.
     """
     out, wheels = options.out.absolute(), options.wheels
     if out.exists() and not (out / "model.toml").is_file():
@@ -50,5 +51,6 @@ def make(options: PhotosOptions) -> None:
     with staging_folder(out) as draft:
         task = PhotosTask(wheels=wheel_folder, lock=LOCK, previous=out, crops=options.crops)
         model_tools.run(python, "photos", draft, task)
-        install_folder(draft, out)
+        with exclusive(lock, "photos", patient=True):
+            install_folder(draft, out)
     say(f"wrote {out}")

@@ -16,10 +16,10 @@ from scripts.models.options import PrepareOptions
 from worker.contract.litter import litter_in
 
 
-def prepare(options: PrepareOptions, cluster: Cluster) -> None:
+def prepare(options: PrepareOptions, cluster: Cluster, lock: Path) -> None:
     """Prepare the folder called `options.name`, or every served folder if the name is empty.
 
-    Raise CommandError if that fails; the folder being prepared then stays unchanged.
+    `lock` is that of the service. Raise CommandError if that fails; the folder being prepared then stays unchanged.
     """
     models, name = options.models, options.name
     entries = [
@@ -31,21 +31,20 @@ def prepare(options: PrepareOptions, cluster: Cluster) -> None:
     model_add.set_umask_and_signals()
     python = ensure(TOOLS, nvidia=bool(read_hardware().gpus))
     for entry in entries:
-        _prepare(models, entry, python, options.calibration, options.prepare == model_add.QUICK)
+        _prepare(models, entry, python, options, lock)
     if served := [entry.name for entry in entries if entry.served]:
         say(f"\nprepared: run `make rollout` to serve {', '.join(served)} as prepared")
 
 
-def _prepare(models: Path, entry: StoredModel, python: Path, calibration: str, quick: bool) -> None:
+def _prepare(models: Path, entry: StoredModel, python: Path, options: PrepareOptions, lock: Path) -> None:
     target = entry.folder.resolve()
     step(f"preparing {entry.name}")
     if fault := model_store.read_summary(target).fault:
         raise CommandError(fault)
     with model_add.staging_folder(target) as folder:
         shutil.copytree(target, folder, copy_function=_link_or_copy, dirs_exist_ok=True, ignore=litter_in)
-        model_add.prepare(python, folder, target, calibration, quick)
-        model_add.install_folder(folder, target)
-    model_store.record(models, target, good=True)
+        model_add.prepare(python, folder, target, options.calibration, options.prepare == model_add.QUICK)
+        model_add.publish(folder, target, models, lock, "model-prepare")
 
 
 def _link_or_copy(source: str, target: str) -> None:

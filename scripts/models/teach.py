@@ -16,10 +16,11 @@ from scripts.models.tools.teach import KEPT, PAGE
 FEATURES = ".features"  # inside the folder of the model folders: what was computed of images, for the next run
 
 
-def teach(options: TeachOptions, cluster: Cluster) -> None:
+def teach(options: TeachOptions, cluster: Cluster, lock: Path) -> None:
     """Teach the model `options.base` the classes in a folder of images, and install the new model folder.
 
-    Raise CommandError if that fails, and leave nothing behind but features of images, with which the next run goes on.
+    `lock` is that of the service. Raise CommandError if that fails, and leave nothing behind but features of images,
+    with which the next run goes on.
     """
     if faults := model_add.name_faults(options) + _images_faults(options):
         raise CommandError(*faults)
@@ -32,8 +33,7 @@ def teach(options: TeachOptions, cluster: Cluster) -> None:
         replaced = None if model_store.read_summary(target).fault else target
         task = TeachTask(options.name, base, images, options.models / FEATURES, bool(options.add), replaced)
         model_tools.run_in_session(python, "teach", folder, task)
-        model_add.install_folder(folder, target)
-    model_store.record(options.models, target, good=True)
+        model_add.publish(folder, target, options.models, lock, "teach")
     display_path = target.relative_to(ROOT) if target.is_relative_to(ROOT) else target
     say(f"\ntaught: {display_path}, with its report {PAGE}. To serve it: make use NAME={options.name}")
 

@@ -2,13 +2,20 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from scripts.cluster.config import Cluster
 from scripts.cluster.plan import Plan, Worker
-from scripts.render.common import NOTICE, gateway_bytes, model_of, stop_timeout_s, worker_environment
+from scripts.render.common import (
+    METRICS_PORT,
+    NOTICE,
+    gateway_bytes,
+    model_of,
+    stop_timeout_s,
+    worker_environment,
+)
 from worker.contract.cpu_list import format_cpu_list
 
 GATEWAY_PORT = 8080  # of the gateway, inside the container of its entrance
@@ -28,6 +35,7 @@ def environment(cluster: Cluster, gateway_image: str, entrance_image: str, membe
         GATEWAY_IMAGE: gateway_image,
         "WANWU_MEMBERS": members_folder,
         "WANWU_TLS": tls,
+        "WANWU_ENTRANCE_OPTIONS": f"--port {METRICS_PORT}" if cluster.metrics.port else "",
         "WANWU_GATEWAY_TMP": tmp,
         "WANWU_GATEWAY_MEMORY": memory,
     }
@@ -74,10 +82,21 @@ def workers(
         for worker in plan.workers
     }
     volumes: dict[str, object] = {_cache(worker): {} for worker in plan.workers}
-    addresses = [f"[{one}]:" if ":" in one else f"{one}:" for one in cluster.listen] or [""]
-    services[ENTRANCE] = {"ports": [f"{address}{cluster.port}:{GATEWAY_PORT}" for address in addresses]}
+    services[ENTRANCE] = {"ports": _entrance_ports(cluster)}
     # Compose would expand a single dollar sign as a variable.
     return f"# {NOTICE}\n" + json.dumps({"services": services, "volumes": volumes}, indent=1).replace("$", "$$") + "\n"
+
+
+def _entrance_ports(cluster: Cluster) -> list[str]:
+    metrics = cluster.metrics
+    ports = [(cluster.listen, cluster.port, GATEWAY_PORT), (metrics.listen, metrics.port, METRICS_PORT)]
+    return [port for listen, own, target in ports if own for port in _port(listen, own, target)]
+
+
+def _port(listen: Sequence[str], own: int, target: int) -> list[str]:
+    """Return the entrance's port `target` published as `own` at the addresses `listen`, or else at all."""
+    addresses = [f"[{one}]:" if ":" in one else f"{one}:" for one in listen] or [""]
+    return [f"{address}{own}:{target}" for address in addresses]
 
 
 def worker_texts(text: str) -> dict[str, str]:
@@ -111,8 +130,8 @@ def _read(text: str) -> dict[str, Any]:
 
 
 def _cache(worker: Worker) -> str:
-    """Return the name of the volume for what outlives a worker: one a slot, so that no worker can change another's."""
-    return f"cache-{worker.slot.name}"
+    """Return the name of the volume for what outlives a container: one a worker, so that none can change another's."""
+    return f"cache-{worker.name}"
 
 
 def _worker(cluster: Cluster, worker: Worker, image: str, memory: int, offline: Mapping[str, str]) -> dict[str, object]:

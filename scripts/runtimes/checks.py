@@ -14,7 +14,9 @@ def check_capacity(deployment: Deployment, ports: Sequence[int], running: bool) 
     faults = memory_faults(deployment.plan, deployment.hardware, deployment.models, deployment.cluster.settings)
     if faults := faults + ([] if running else port_faults(ports)):
         raise CommandError(*faults)
-    ports_text = f"ports {ports[0]} to {ports[-1]}" if len(ports) > 1 else f"port {ports[0]}"
+    consecutive = len(ports) > 1 and ports[-1] - ports[0] == len(ports) - 1
+    numbers = f"{ports[0]} to {ports[-1]}" if consecutive else " and ".join(map(str, ports))
+    ports_text = f"port{'' if len(ports) == 1 else 's'} {numbers}"
     return f"enough memory, {ports_text} {'in use by this service' if running else 'free'}"
 
 

@@ -54,14 +54,15 @@ def render_change(change: Change) -> str:
 def read_changes(text: str) -> list[Change]:
     """Return the changes in `text`, the oldest first, without lines that a full disk or another release spoilt.
 
-    A command that serves writes a line when it begins and another when it ends, which takes the first one's place.
+    A command writes a line when it begins and another when it ends, which takes the first one's place.
     """
     changes: list[Change] = []
     for line in text.splitlines():
         with suppress(ValueError, TypeError):
             change = Change(**json.loads(line))
-            if change.outcome != UNFINISHED and changes and changes[-1] == replace(change, outcome=UNFINISHED):
-                changes.pop()
+            began = replace(change, outcome=UNFINISHED)
+            if change != began and began in changes:  # others may have begun and ended meanwhile
+                changes.remove(began)
             changes.append(change)
     return changes
 

@@ -18,11 +18,12 @@ from scripts.runtimes import history
 from scripts.runtimes.change import Members, gaps, plan_steps, read_members
 from scripts.runtimes.deployment import Deployment, name_workers
 from scripts.runtimes.history import History, Saved
-from scripts.runtimes.preflight import worker_bytes
+from scripts.runtimes.preflight import room_for
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import SideBySide, State
 from scripts.runtimes.transition import execute
 from scripts.runtimes.waiting import gateway_of, wait_in_rotation
+from worker.contract import nvidia
 
 
 def change(
@@ -48,17 +49,15 @@ def change(
         kept = _previous_members(runtime, run) if renew else {}
         deployment = runtime.place(name_workers(planned, before.members, changed, kept), kept)
         after = target(runtime, deployment)
-    secrets = runtime.secrets(cluster)
-    if not run.has_files(secrets):
+    if runtime.write_secrets(cluster, run):
         step("keys or the certificate changed: the gateway loads them, and keeps its connections")
-        run.write(secrets)
     runtime.remove(run, runtime.workers(run) - before.members.keys())  # an interrupted command left them
     if (before.files, before.members) == (after.files, after.members):
         step("already running")
         commit()
         wait_in_rotation(gateway_of(cluster), after.members, runtime.watch(run, [*after.members]))
     else:
-        _go(runtime, run, before, after, _room(deployment), force, commit)
+        _go(runtime, run, before, after, _room(deployment, before, after), force, commit)
     remember(runtime, run, after, before, renew)
     return deployment
 
@@ -110,14 +109,14 @@ def roll_back(runtime: SideBySide, cluster: Cluster, run: RunDir) -> None:
     before, after = _running(runtime, run, cluster, saved.files), _state(runtime, former, saved.files)
     deployment = runtime.plan(former, run)
     runtime.build_artifacts(deployment)
-    run.write(runtime.secrets(former))
+    runtime.write_secrets(former, run)
 
     def restore_text() -> None:
         if saved.text not in (None, text):
             edit.replace_text(path, text, saved.text or "")
             say(f"{cluster.source} is what it was; the text that it had until now is in {History(run).keep_text(text)}")
 
-    _go(runtime, run, before, after, _room(deployment), False, restore_text)
+    _go(runtime, run, before, after, _room(deployment, before, after), False, restore_text)
     History(run).keep(saved)
 
 
@@ -182,11 +181,13 @@ def _changed_models(saved: Saved) -> list[str]:
     return faults
 
 
-def _room(deployment: Deployment) -> int:
-    """Return for how many more workers the memory that is free now suffices."""
-    limits, models = deployment.cluster.settings, deployment.models
-    sizes = [worker_bytes(models[worker.model], worker.slot, limits) for worker in deployment.plan.workers]
-    return free_memory() // max(sizes)
+def _room(deployment: Deployment, before: State, after: State) -> int:
+    """Return for how many of the workers that start the memory that is free now suffices."""
+    slots = {member.slot for name, member in after.members.items() if before.members.get(name) != member}
+    starting = [worker for worker in deployment.plan.workers if worker.slot.name in slots]
+    on_gpu = any(worker.slot.gpu for worker in starting)
+    gpus = nvidia.parse_memory(nvidia.smi(*nvidia.MEMORY_QUERY)) if on_gpu else {}
+    return room_for(starting, deployment.models, deployment.cluster.settings, free_memory(), gpus)
 
 
 def _in_rotation(state: State) -> Members:

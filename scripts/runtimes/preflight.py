@@ -2,11 +2,11 @@
 
 import errno
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from scripts.cluster.hardware import Hardware
 from scripts.cluster.models import ModelInfo
-from scripts.cluster.plan import Plan, Slot
+from scripts.cluster.plan import Plan, Slot, Worker
 from worker.contract.limits import (
     DECODING_PROCESS_MB,
     FREE_BODY_BYTES,
@@ -14,9 +14,11 @@ from worker.contract.limits import (
     bodies_bytes,
     decoding_processes,
 )
+from worker.contract.nvidia import GpuMemory
 
 MEGABYTE = 1_000_000
 MEMORY_LIMIT_FACTOR = 2  # of what an idle worker uses: room for the engine's buffers, not for a leak
+GPU_CONTEXT_MB = 1000  # what a worker holds of a GPU beside its model's weights, at least
 LARGE_BODY_COPIES = 3  # as received, its JSON or form, and its images
 
 
@@ -41,11 +43,11 @@ def port_faults(ports: Iterable[int]) -> list[str]:
     return faults
 
 
-def listen_faults(addresses: Iterable[str]) -> list[str]:
-    """Return a line for each of `addresses` that this machine does not have."""
+def listen_faults(addresses: Iterable[str], table: str = "gateway") -> list[str]:
+    """Return a line for each of `addresses`, which `listen` of the cluster file's `table` has, that is not one here."""
     families = [((socket.AF_INET6 if ":" in address else socket.AF_INET), address) for address in addresses]
     return [
-        f"gateway/listen: found {address[1]}, needed addresses of this machine: `ip address` lists them"
+        f"{table}/listen: found {address[1]}, needed addresses of this machine: `ip address` lists them"
         for address in families
         if _bind_error(address, 0) is not None
     ]
@@ -85,6 +87,31 @@ def memory_faults(
         f"memory: found {hardware.memory_bytes // MEGABYTE} MB, needed about {needed // MEGABYTE} MB for {count} "
         f"worker{'' if count == 1 else 's'}: set fewer workers in cluster.toml"
     ]
+
+
+def room_for(
+    workers: Sequence[Worker],
+    models: Mapping[str, ModelInfo],
+    limits: Mapping[str, int],
+    free: int,
+    gpus: Mapping[str, GpuMemory],
+) -> int:
+    """Return how many of `workers` can start beside those that run: `free` are the machine's bytes, `gpus` by UUID.
+
+    On a GPU without room, or whose memory is not known, the old one has to stop first: then none can.
+    """
+    for worker in workers:
+        if worker.slot.gpu and not _fits_on_gpu(models[worker.model], gpus.get(worker.slot.gpu)):
+            return 0
+    return free // max((worker_bytes(models[worker.model], worker.slot, limits) for worker in workers), default=1)
+
+
+def _fits_on_gpu(model: ModelInfo, memory: GpuMemory | None) -> bool:
+    """Return whether a GPU has as much free as its worker and all else on it hold now, or as the model needs at least.
+
+    How much a network's buffers will take is known only once it has answered its largest batch.
+    """
+    return memory is not None and memory.free >= max(memory.used, GPU_CONTEXT_MB * MEGABYTE + 2 * model.bytes)
 
 
 def worker_bytes(model: ModelInfo, slot: Slot, limits: Mapping[str, int]) -> int:

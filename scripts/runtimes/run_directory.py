@@ -3,7 +3,7 @@
 import os
 import pwd
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,8 @@ LINKS = {"supervisord.conf": "scripts/runtimes/local/supervisord.conf", "gateway
 COPIES = {f"gateway/{name}": f"nginx/{name}" for name in ("nginx.conf", "routes.conf", "errors.conf", "access.conf")}
 LOGS, INIT_LOGS = "logs", "init"  # of the service, and of `make init`
 FOLDERS = ("rendered",)  # of the command
-OWN_FOLDERS = (LOGS, "cache", "gateway/tmp")  # of the account under which the processes run
+CACHE = "cache"  # a folder for each worker
+OWN_FOLDERS = (LOGS, CACHE, "gateway/tmp")  # of the account under which the processes run
 SHARED_FOLDERS = (".", "gateway/rendered")  # where it creates files beside the command's, which it cannot replace
 SHARED_MODE = 0o1775
 KIT = "rendered/kit"  # names the checkout or kit whose code serves
@@ -166,6 +167,14 @@ class RunDir:
         for folder in (self.logs, self.path):  # which stay unless they are empty
             with suppress(OSError):
                 folder.rmdir()
+
+    def remove_caches(self, workers: Iterable[str]) -> None:
+        """Remove what `workers` kept for their next start; a link that their account has put there leads nowhere."""
+        with suppress(OSError):
+            folder = os.open(self.path / CACHE, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            for worker in workers:
+                shutil.rmtree(worker, ignore_errors=True, dir_fd=folder)
+            os.close(folder)
 
     def contents(self) -> list[Path]:
         """Return the paths that `remove` takes away; raise OSError if the directory cannot be read.

@@ -11,7 +11,7 @@ from scripts.base.errors import CommandError
 from scripts.base.http import get
 from scripts.base.waiting import wait_until
 from scripts.cluster.config import Cluster
-from scripts.cluster.keys import gate_keys, own_key, read_keys
+from scripts.cluster.keys import gate_keys, held_keys, own_key, read_keys
 from scripts.host import certificates, docker
 from scripts.host.updates import Update
 from scripts.runtimes import status
@@ -152,8 +152,18 @@ class SideBySide(Runtime):
             raise needs_swarm("status")
         status.print_status(cluster.endpoint, [*self.faults(run), *certificates.faults(cluster)], own_key(cluster))
 
+    def write_secrets(self, cluster: Cluster, run: RunDir) -> bool:
+        """Write the files of `secrets`; return whether any was another. Meanwhile no key is revoked."""
+        with held_keys(cluster):
+            secrets = self.secrets(cluster)
+            if run.has_files(secrets):
+                return False
+            run.write(secrets)
+            return True
+
     def publish_keys(self, cluster: Cluster, run: RunDir) -> None:
-        run.write({self.keys: gate_keys(cluster)})
+        with held_keys(cluster):
+            run.write({self.keys: gate_keys(cluster)})
         url, known = f"{cluster.endpoint}/status", sorted(key.id for key in read_keys(cluster))
         if not wait_until(lambda: get(url, key=own_key(cluster))[1].get("keys") == known, KEYS_TIMEOUT_S):
             warn("the gateway does not say that it knows the change: run `make up` if [access] is new; see `make logs`")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scripts.base.console import aligned, say, step
 from tests.chaos.outcome import SLOWEST, Outcome, quantile
-from tests.chaos.place import running
+from tests.chaos.place import RATE, running
 from tests.chaos.rows import ROWS
 
 COLUMNS = ("row", "times", "requests", "failed", "p50, s", "p99, s", "worst, s", "other figures", "kept")
@@ -20,18 +20,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", allow_abbrev=False)
     parser.add_argument("rows", nargs="*", help="all without any")
     parser.add_argument("--times", type=int, default=0, help="of each disturbance (as many as in a test)")
-    parser.add_argument("--out", type=Path, default=Path("chaos"), help="for a log of every request")
+    parser.add_argument("--rate", type=float, default=RATE, help="requests a second")
+    parser.add_argument("--seed", type=int, default=0, help="of the row `drawn`")
+    parser.add_argument("--out", type=Path, default=Path("chaos"), help="for a log of every disturbance and request")
     options = parser.parse_args()
     names = options.rows or list(ROWS)
     if unknown := [name for name in names if name not in ROWS]:
         parser.error(f"ROWS: found {', '.join(unknown)}, needed some of {', '.join(ROWS)}")
     if options.times < 0:
         parser.error(f"TIMES: found {options.times}, needed a number from 1")
+    if options.rate < 1:
+        parser.error(f"RATE: found {options.rate:g}, needed a number from 1")
     options.out.mkdir(parents=True, exist_ok=True)
     lines, kept = list[Sequence[str]]([COLUMNS]), True
     with tempfile.TemporaryDirectory(prefix="wanwu-chaos-") as home:
         Path(home).chmod(0o755)
-        with running(Path(home)) as place:
+        with running(Path(home), options.rate, options.seed) as place:
             for name in names:
                 step(name)
                 row, times = ROWS[name]
@@ -40,6 +44,7 @@ def main() -> int:
                 except AssertionError as error:
                     outcome = Outcome(fault=str(error))
                 with (options.out / f"{name}.jsonl").open("w") as log:
+                    log.writelines(json.dumps(asdict(turn)) + "\n" for turn in outcome.turns)
                     log.writelines(json.dumps(asdict(one)) + "\n" for one in outcome.sent)
                 lines.append(line(name, options.times or times, outcome))
                 kept &= outcome.kept

@@ -42,7 +42,7 @@ def uploads(place: Place, times: int) -> Outcome:
     with observed(place) as outcome, ThreadPoolExecutor(times) as pool:
         sent = [pool.submit(ask, place.service.port, "POST", "/predict", body) for _ in range(times)]
         statuses = {one.result().status for one in sent}
-        outcome.note("more kB", place.memory() - before)
+        outcome.figures["more kB"] = place.memory() - before
     assert statuses <= {415, 422, 429}, statuses
     return outcome
 

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -13,15 +13,27 @@ from tests.wait import until
 
 SLOWEST = 0.99
 
+Disturb = Callable[[Place, int], None]  # disturb the service, for the n-th time
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One disturbance: when it began, and when all was back (seconds, monotonic)."""
+
+    disturbance: str
+    began: float
+    back: float
+
 
 @dataclass
 class Outcome:
-    """What became of a row's requests, and its other figures.
+    """What became of a row's requests, its disturbances, and its other figures.
 
     `allowed` is the share that may fail; `fault` says what never came back.
     """
 
     sent: list[Sent] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
     allowed: float = 0.0
     fault: str = ""
@@ -35,10 +47,6 @@ class Outcome:
         """Whether the promise was kept: no more failed than may, and no answer was wrong."""
         return not self.fault and self.lost.total() <= self.allowed * len(self.sent) and not self.lost["wrong"]
 
-    def note(self, name: str, value: float) -> None:
-        """Keep the largest value of a figure."""
-        self.figures[name] = max(value, self.figures.get(name, 0.0))
-
 
 def quantile(sent: Sequence[Sent], share: float) -> float:
     """Return the seconds in which `share` of the requests ended."""
@@ -48,22 +56,29 @@ def quantile(sent: Sequence[Sent], share: float) -> float:
 
 @contextmanager
 def observed(place: Place) -> Iterator[Outcome]:
-    """Load the service until the block ends; the outcome has the requests then."""
-    outcome = Outcome()
+    """Load the service until the block ends; the outcome has the requests so far, and what failed in the block."""
     with place.load() as load:
-        yield outcome
-    outcome.sent = load.sent
+        outcome = Outcome(load.sent)
+        try:
+            yield outcome
+        except Exception as error:  # what was sent until then is of use, too
+            outcome.fault = f"{type(error).__name__}: {error}"
 
 
-def repeated(place: Place, times: int, disturb: Callable[[Place, int], None]) -> Outcome:
-    """Disturb the service `times`, each time until all of it is back."""
+def disturbed(place: Place, disturbances: Iterable[tuple[str, Disturb]]) -> Outcome:
+    """Disturb the service in one way after the other, each time until all of it is back."""
     with observed(place) as outcome:
-        for number in range(times):
-            started = time.monotonic()
+        for number, (name, disturb) in enumerate(disturbances):
+            began = time.monotonic()
             disturb(place, number)
-            old = place.get("/status")[1].get("as_of")
-            until("the gate reports", lambda old=old: place.get("/status")[1].get("as_of", old) != old)  # type: ignore[misc]
-            place.all_in()
-            place.ready()
-            outcome.note("back after, s", time.monotonic() - started)
+            place.back()
+            _await_answers(place, outcome)
+            outcome.turns.append(Turn(name, began, time.monotonic()))
+    outcome.figures["back after, s"] = max((turn.back - turn.began for turn in outcome.turns), default=0.0)
     return outcome
+
+
+def _await_answers(place: Place, outcome: Outcome) -> None:
+    """Wait until every worker answers: Nginx sends nothing to one for 5 s after its third failure in a row."""
+    before, workers = len(outcome.sent), set(place.workers)
+    until("all workers answer", lambda: {one.worker for one in outcome.sent[before:]} >= workers)

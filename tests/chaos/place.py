@@ -4,44 +4,57 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from scripts.bench import procfs
+from scripts.cluster.config import load_cluster
 from scripts.models import model_store
-from scripts.runtimes.local import supervisor
+from scripts.runtimes.local import files, supervisor
 from scripts.runtimes.run_directory import RunDir
 from tests import folders
 from tests.cluster.load import OpenLoad, open_load
+from tests.commands.services import make_here
+from tests.local.faulty_worker import write_settings
 from tests.local.gateway_harness import ask
-from tests.processes import children
+from tests.processes import children, descendants
 from tests.service import LONGEST_DEADLINE, Service, create, table
 from tests.wait import until
 
-POOL, OTHER = "bright", "other"  # the model that is served, and another one with the same answers
+POOL, OTHER = "bright", "other"  # two models with the same answers, of which one is served
 LABEL = "cat"  # the best class of the golden image
 RATE = 10.0  # requests a second, on a machine that may be busy
+# Below the deadline: what waits for an inference that hangs is then answered by the other worker.
+LIMITS = f"[limits]\n{LONGEST_DEADLINE}inference_limit_s = 5\n"
 
 
 @dataclass(frozen=True)
 class Place:
-    """A running service, and the image that its clients send."""
+    """A running service, the image that its clients send, and how many do each second."""
 
     service: Service
     models: Path
+    rate: float = RATE
+    seed: int = 0  # of what is drawn at random
 
     @property
     def image(self) -> Path:
         return self.models / POOL / "golden/one.png"
 
+    @property
+    def model(self) -> str:
+        """The model that is served."""
+        return load_cluster(self.service.cluster).models[0].name
+
     @contextmanager
     def load(self) -> Iterator[OpenLoad]:
         """Send requests until the block ends; none is sent twice, and each answer is checked."""
-        with open_load("127.0.0.1", self.service.port, self.image, RATE, LABEL) as load:
-            until("requests are answered", lambda: len(load.sent) > RATE / 2)
+        with open_load("127.0.0.1", self.service.port, self.image, self.rate, LABEL) as load:
+            until("all workers answer", lambda: load.workers().keys() >= set(self.workers))
             yield load
 
     def get(self, path: str) -> tuple[int, Any]:
@@ -69,16 +82,27 @@ class Place:
             return ask(RunDir(self.service.run_dir).ports[worker], "GET", "/readyz").status == 200
         return False
 
-    def all_in(self) -> None:
+    def back(self) -> None:
+        """Wait until a new report of the gate has all workers in rotation, and the gateway is ready."""
+        old = self.get("/status")[1].get("as_of")
+        until("the gate reports", lambda: self.get("/status")[1].get("as_of", old) != old)
         until("all workers are in", lambda: self.workers_in() == set(self.workers))
-
-    def ready(self) -> None:
         until("the gateway is ready", lambda: self.get("/readyz")[0] == 200)
 
     def signal(self, program: str, number: signal.Signals) -> int:
         pid = self.pid(program)
         os.kill(pid, number)
         return pid
+
+    @contextmanager
+    def spoilt(self, worker: str, fault: str) -> Iterator[None]:
+        """Let the worker fail as `fault` of faulty_worker.py says, until the block ends."""
+        file = self.models / f"faulty/faults/{worker}"
+        file.write_text(fault)
+        try:
+            yield
+        finally:
+            file.unlink()
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -94,7 +118,7 @@ class Place:
         """Return program -> kilobytes in memory and open files, of all its processes."""
         found = {}
         for name, process in supervisor.processes(RunDir(self.service.run_dir)).items():
-            pids = [process.pid, *_below(process.pid, children)]
+            pids = [process.pid, *descendants(process.pid)]
             memory = sum(procfs.status(pid).get("VmRSS", 0) for pid in pids)
             found[name] = (int(memory), sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids))
         return found
@@ -104,19 +128,20 @@ class Place:
         return sum(kilobytes for kilobytes, _ in self.holds().values())
 
 
-def _below(pid: int, children_of: Callable[[int], list[int]]) -> list[int]:
-    return [one for child in children_of(pid) for one in (child, *_below(child, children_of))]
-
-
 @contextmanager
-def running(home: Path) -> Iterator[Place]:
-    """Start the service in `home`, and stop it at the end."""
+def running(home: Path, rate: float = RATE, seed: int = 0) -> Iterator[Place]:
+    """Start the service in `home`, and stop it at the end; its workers can be made to fail."""
     models = home / "models"
     for name in (POOL, OTHER):
         model_store.record(models, folders.openvino_folder(models / name, name=name), good=True)
-    service = create(home / "service", table(POOL, models / POOL), f"[limits]\n{LONGEST_DEADLINE}")
-    try:
-        service.up()
-        yield Place(service, models)
-    finally:
-        service.down()
+    settings = write_settings(models / "faulty")
+    service = create(home / "service", table(POOL, models / POOL), LIMITS)
+    command = [str(settings) if part.endswith("gunicorn.conf.py") else part for part in files.GUNICORN]
+    with patch.object(files, "GUNICORN", command):
+        try:
+            done = make_here(service, "up")
+            assert done.returncode == 0, done.stdout + done.stderr + service.logs()
+            yield Place(service, models, rate, seed)
+        finally:
+            done = make_here(service, "down")
+            assert done.returncode == 0, done.stdout + done.stderr

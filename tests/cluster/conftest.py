@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from nginx.gate.__main__ import INTERVAL_VARIABLE
+from scripts.bootstrap.steps.swarm import GOES_ON
 from scripts.cluster.config import ROOT
 from scripts.cluster.models import content_hash
 from scripts.host import docker
@@ -26,6 +27,7 @@ from tests.service import bare_environment
 from tests.wait import until
 
 PORT = 8080
+KIT, NEWER = "kit", "kit-newer"  # below the home of the swarm
 SLOTS = {"a": 1, "b": 1, "c": 1, "d": 2}  # as few as show that there may be several: all share this machine's CPUs
 SERVING = "abc"
 CPUS = sorted(os.sched_getaffinity(0))
@@ -33,11 +35,13 @@ NETWORK = os.getpid() % 200 + 20  # of 10.N.0.0/24; others may run these tests b
 QUEUE = AT_ONCE + 16  # of one worker, which thus refuses nothing
 # Several gateways ask all workers. And Swarm is seen to call a change done soon after its last task runs.
 PATIENCE = {INTERVAL_VARIABLE: "0.5", "WANWU_MONITOR": "5s"}
-BUILD = """
+IMAGES = """
 from scripts.host import images
 wanted = [images.GATEWAY, images.WORKERS[images.PREPARED]]
+"""
+BUILD = """
 images.ensure(wanted)
-print(*(image.reference for image in wanted))
+print(*(one.reference for one in wanted))
 """
 
 
@@ -47,6 +51,7 @@ class Swarm:
 
     home: Path
     servers: dict[str, Server] = field(default_factory=dict)
+    images: list[str] = field(default_factory=list)
     leader: str = "a"
     failed: bool = False
     """Whether a test failed since it was formed, which may have left anything."""
@@ -66,24 +71,29 @@ class Swarm:
         return self.home / "models/photos/golden/one.png"
 
     def write(
-        self, names: Sequence[str], folder: str = "photos", queue: int = QUEUE, models: Sequence[str] = ("photos",)
+        self,
+        names: Sequence[str],
+        folder: str = "photos",
+        queue: int = QUEUE,
+        models: Sequence[str] = ("photos",),
+        tables: str = "",
     ) -> None:
-        """The cluster's file; all `models` are the one in `folder`."""
-        text = f"port = {PORT}\n[limits]\nqueue = {queue}\ndrain_s = 1\ndeadline_s = {DEADLINE_S}\n"
+        """The cluster's file, with some more `tables`; all `models` are the one in `folder`."""
+        text = f"port = {PORT}\n{tables}[limits]\nqueue = {queue}\ndrain_s = 1\ndeadline_s = {DEADLINE_S}\n"
         for model in models:
             text += f'[[models]]\nname = "{model}"\nfolder = "{self.home}/models/{folder}"\n'
         for name in names:
             text += f'[[servers]]\nname = "{name}"\naddress = "{self.servers[name].address}"\n'
         self.source.write_text(text)
 
-    def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def make(self, *arguments: str, kit: str = KIT) -> subprocess.CompletedProcess[str]:
         command = ["make", "--no-print-directory", *arguments, f"CLUSTER={self.source}", f"RUN_DIR={self.home}/run"]
         environ = {**bare_environment(), **PATIENCE, "DOCKER_HOST": self.manager.host}
-        return subprocess.run(command, cwd=self.home / "kit", capture_output=True, text=True, env=environ)
+        return subprocess.run(command, cwd=self.home / kit, capture_output=True, text=True, env=environ)
 
-    def made(self, *arguments: str) -> str:
+    def made(self, *arguments: str, kit: str = KIT) -> str:
         """What a target that must succeed has printed."""
-        done = self.make(*arguments)
+        done = self.make(*arguments, kit=kit)
         assert done.returncode == 0, f"make {' '.join(arguments)}:\n{done.stdout}{done.stderr}{self.report()}"
         return done.stdout
 
@@ -125,7 +135,9 @@ class Swarm:
         """Start a server, if it is off, and bring it into the swarm."""
         self.servers[name].start()
         token = self.manager.docker("swarm", "join-token", "--quiet", "worker").strip()
-        self.servers[name].docker("swarm", "join", "--token", token, f"{self.manager.address}:2377")
+        joined = self.servers[name].asked("swarm", "join", "--token", token, f"{self.manager.address}:2377")
+        assert joined.returncode == 0 or GOES_ON in joined.stderr, joined.stderr
+        until(f"{name} is in the swarm", lambda: self.servers[name].swarm_state() == "active")
 
     def leave(self, name: str) -> None:
         """Take a server that was drained out of the swarm."""
@@ -146,6 +158,15 @@ class Swarm:
             "every slot of a, b and c is in rotation at each gateway",
             lambda: all(self.answers(name) and self.slots_in(name) == whole for name in SERVING),
         )
+
+    def make_newer_kit(self) -> None:
+        """Write the kit of a later version, and give a, b and c its images: those of before, under their new names."""
+        shutil.copytree(self.home / KIT, self.home / NEWER, ignore=shutil.ignore_patterns("wheelhouse"))
+        (self.home / NEWER / "worker/contract/version.py").write_text('VERSION = "99.0.0"\n')
+        sources = run_in(self.home / NEWER, IMAGES + "print(*(f'{one.repository}:{one.digest}' for one in wanted))")
+        for name in SERVING:
+            for image, newer in zip(self.images, sources, strict=True):
+                self.servers[name].docker("tag", image, f"{newer}-later")
 
     def report(self) -> str:
         """The end of what the tasks did, for a failure's report."""
@@ -171,7 +192,7 @@ def swarm() -> Iterator[Swarm]:
             slots = {f"{name}-cpu{index}": str(CPUS[(number + index) % len(CPUS)]) for index in range(count)}
             own.servers[name] = Server(lan, number, name, own.home / name, slots)
             stack.callback(own.servers[name].close)
-        copy_kit(own.home / "kit")
+        copy_kit(own.home / KIT)
         make_volume(own.home / "models")
         furnish(own)
         own.form()
@@ -236,16 +257,22 @@ def make_volume(folder: Path) -> None:
 
 def furnish(swarm: Swarm) -> None:
     """Images for every server; all are off."""
-    done = subprocess.run([sys.executable, "-c", BUILD], cwd=swarm.home / "kit", capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    swarm.images = run_in(swarm.home / KIT, IMAGES + BUILD)[-2:]
     archive = swarm.home / "images.tar"
-    docker.run(["save", "--output", str(archive), *done.stdout.split()[-2:]])
+    docker.run(["save", "--output", str(archive), *swarm.images])
     first, *others = swarm.servers.values()
     first.start()
     first.docker("load", "--input", str(archive))
     archive.unlink()
     first.shut_down()
     copy_images(first, others)
+
+
+def run_in(kit: Path, program: str) -> list[str]:
+    """Return the words that a Python program prints with the modules of a kit."""
+    done = subprocess.run([sys.executable, "-c", program], cwd=kit, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -5,12 +5,13 @@ request that its worker gives up at the deadline, in the worker's own words, is 
 """
 
 import http.client
+import itertools
 import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,25 +60,33 @@ class OpenLoad:
 
 @contextmanager
 def open_load(
-    address: str, port: int, image: Path, rate: float, label: str | None = None, at_once: int = AT_ONCE
+    address: str,
+    port: int,
+    image: Path,
+    rate: float,
+    label: str | None = None,
+    at_once: int = AT_ONCE,
+    others: Sequence[str] = (),
 ) -> Iterator[OpenLoad]:
     """Post `image` at most `rate` times a second until the block ends; then wait for what is on its way.
 
-    At most `at_once` are. With a `label`, an answer whose best class is another one is WRONG.
+    At most `at_once` are. With a `label`, an answer whose best class is another one is WRONG. Where nothing takes a
+    connection at `address`, `others` are tried, as every client does with a name that has several addresses.
     """
-    load, stop, threads = OpenLoad(), threading.Event(), list[threading.Thread]()
+    load, stop, threads, numbers = OpenLoad(), threading.Event(), list[threading.Thread](), itertools.count()
     room = threading.Semaphore(at_once)
     body, run_id = image.read_bytes(), f"{time.monotonic_ns():x}"
 
     def post(number: int) -> None:
         with room:
-            _post(load, address, port, body, f"load-{run_id}-{number}", label)
+            _post(load, (address, *others), port, body, f"load-{run_id}-{number}", label)
 
     def send() -> None:
         due = time.monotonic()
         while not stop.wait(max(0.0, due - time.monotonic())):
             with room:  # there is some now
-                threads.append(threading.Thread(target=post, args=(len(threads),)))
+                threads[:] = [thread for thread in threads if thread.is_alive()]
+                threads.append(threading.Thread(target=post, args=(next(numbers),)))
                 threads[-1].start()
             due = max(due, time.monotonic()) + 1 / rate
 
@@ -92,9 +101,20 @@ def open_load(
             thread.join()
 
 
-def _post(load: OpenLoad, address: str, port: int, body: bytes, request_id: str, label: str | None) -> None:
+def _connected(addresses: Sequence[str], port: int) -> http.client.HTTPConnection:
+    """Return a connection to the first of the addresses where one is taken."""
+    *first, last = addresses
+    for address in first:
+        connection = http.client.HTTPConnection(address, port, timeout=PATIENCE_S)
+        with suppress(OSError):
+            connection.connect()
+            return connection
+    return http.client.HTTPConnection(last, port, timeout=PATIENCE_S)
+
+
+def _post(load: OpenLoad, addresses: Sequence[str], port: int, body: bytes, request_id: str, label: str | None) -> None:
     left, worker = time.monotonic(), ""
-    connection = http.client.HTTPConnection(address, port, timeout=PATIENCE_S)
+    connection = _connected(addresses, port)
     try:
         connection.request("POST", "/predict", body, PNG | {"X-Request-ID": request_id})
         answer = connection.getresponse()

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scripts.runtimes.swarm import consensus
 from tests.wait import TIMEOUT_S, until
 
 SETUP = """
@@ -31,6 +32,7 @@ set -- --data-root "$HOME/data" --host "unix://$HOME/docker.sock"
 exec dockerd "$@" --cgroup-parent "$CGROUP" --storage-driver overlay2
 """
 CGROUPS = Path("/sys/fs/cgroup")
+UNDECIDED = (*consensus.NOT_DONE, *consensus.PERHAPS_DONE)
 NAMESPACES = Path("/run/netns")
 
 
@@ -88,6 +90,11 @@ class Server:
         """DOCKER_HOST."""
         return f"unix://{self.home}/docker.sock"
 
+    @property
+    def node_key(self) -> Path:
+        """The file of the key by which this server is known to its swarm."""
+        return self.home / "data/swarm/certificates/swarm-node.key"
+
     def write_slots(self, slots: Mapping[str, str]) -> None:
         table = {name: {"cpus": cpus, "gpu": ""} for name, cpus in slots.items()}
         (self.home / "etc/wanwu/slots.json").write_text(json.dumps({"server": self.name, "slots": table}))
@@ -111,27 +118,25 @@ class Server:
                 stdout=log,
                 stderr=log,
             )
-        until(f"the daemon of {self.name} answers", self._answers)
-
-    def _answers(self) -> bool:
-        """Ask the daemon itself: a client's start costs much more."""
-        try:
-            with socket.socket(socket.AF_UNIX) as daemon:
-                daemon.settimeout(TIMEOUT_S)
-                daemon.connect(f"{self.home}/docker.sock")
-                daemon.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
-                return b" 200 " in daemon.recv(100)
-        except OSError:
-            return False
+        until(f"the daemon of {self.name} answers", lambda: answers(self.home / "docker.sock"))
 
     def docker(self, *arguments: str) -> str:
-        """What `docker ARGUMENTS` printed on this server."""
-        done = self.asked(*arguments)
-        assert done.returncode == 0, f"{self.name}: docker {' '.join(arguments)}: {done.stderr}"
+        """What `docker ARGUMENTS` printed on this server, once its swarm's managers can decide it."""
+        command = f"{self.name}: docker {' '.join(arguments)}"
+        done = until(f"{command} is decided", lambda: self._decided(arguments))
+        assert done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout
 
-    def asked(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["docker", "--host", self.host, *arguments], capture_output=True, text=True)
+    def _decided(self, arguments: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
+        done = self.asked(*arguments)
+        return None if any(sign in done.stderr for sign in UNDECIDED) else done
+
+    def asked(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        command = ["docker", "--host", self.host, *arguments]
+        return subprocess.run(command, input=given, capture_output=True, text=True)
+
+    def swarm_state(self) -> str:
+        return self.docker("info", "--format", "{{.Swarm.LocalNodeState}}").strip()
 
     def inspect(self, *names: str) -> list[dict[str, Any]]:
         return json.loads(self.docker("inspect", *names)) if names else []
@@ -186,6 +191,18 @@ class Server:
             for file in (CGROUPS / "pids" / self.cgroup[1:]).rglob("cgroup.procs")
             for pid in file.read_text().split()
         ]
+
+
+def answers(daemon: Path) -> bool:
+    """Ask a Docker daemon by its socket: a client's start costs much more."""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(TIMEOUT_S)
+            connection.connect(str(daemon))
+            connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return b" 200 " in connection.recv(100)
+    except OSError:
+        return False
 
 
 def copy_images(source: Server, targets: Sequence[Server]) -> None:

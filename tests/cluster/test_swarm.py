@@ -1,27 +1,16 @@
 """Three servers under Docker Swarm: what `make up` brings, and what a client sees while servers and workers go."""
 
-import json
 import re
 import time
 from collections import Counter
 
 import requests
 
-from tests.cluster.conftest import CPUS, PORT, QUEUE, Swarm
+from tests.cluster.conftest import NEWER, PORT, QUEUE, Swarm
 from tests.cluster.load import LATE, PNG, OpenLoad, open_load
 from tests.wait import until
 
 RATE = 3  # requests a second: what two cores easily answer while workers start on them
-
-EVERY_MASK = """
-import json, os
-found = {}
-for pid in filter(str.isdigit, os.listdir("/proc")):
-    with open(f"/proc/{pid}/cmdline") as file:
-        if "gunicorn" in file.read():
-            found[pid] = sorted(os.sched_getaffinity(int(pid)))
-print(json.dumps(found))
-"""
 
 
 def test_every_gateway_sends_to_every_worker_and_status_shows_all(whole: Swarm) -> None:
@@ -30,18 +19,24 @@ def test_every_gateway_sends_to_every_worker_and_status_shows_all(whole: Swarm) 
     print("\n".join(lines))
 
 
-def test_a_change_reaches_every_worker_one_by_one_and_a_rollback_takes_it_back_and_nothing_is_lost(
-    whole: Swarm,
-) -> None:
-    with open_load(whole.manager.address, PORT, whole.image, RATE) as load:
+def test_a_change_and_a_newer_kit_reach_all_one_by_one_and_are_taken_back_and_nothing_is_lost(whole: Swarm) -> None:
+    """For clients that know every server: while a server's gateway is replaced, its port refuses connections."""
+    whole.make_newer_kit()
+    first, *others = (whole.servers[name].address for name in "abc")
+    with open_load(first, PORT, whole.image, RATE, others=others) as load:
+        images = images_of(whole)
         whole.write("abc", queue=QUEUE - 1)
-        whole.made("up")
+        whole.made("up", kit=NEWER)
         assert settings_of(whole, "WANWU_QUEUE") == {str(QUEUE - 1)}
+        newer = images_of(whole)
+        assert (len(newer), newer & images) == (len(images), set())
         whole.made("rollback")
         assert settings_of(whole, "WANWU_QUEUE") == {str(QUEUE)}
         whole.write("abc")
+        whole.made("up")
+        assert images_of(whole) == images
     assert not load.lost
-    print(f"\nevery worker replaced twice: sent {len(load.sent)}, lost {len(load.lost)}")
+    print(f"\nevery worker and gateway replaced twice: sent {len(load.sent)}, lost {len(load.lost)}")
 
 
 def test_a_rollout_replaces_every_worker_and_nothing_is_lost_and_the_logs_tell_of_all(whole: Swarm) -> None:
@@ -74,22 +69,6 @@ def test_a_failing_update_goes_back_and_nothing_is_lost(whole: Swarm) -> None:
     whole.mend()
 
 
-def test_a_server_that_joins_has_a_worker_on_each_slot_and_joining_and_draining_cost_no_request(whole: Swarm) -> None:
-    with open_load(whole.manager.address, PORT, whole.image, RATE) as load:
-        whole.join("d")
-        whole.write("abcd")
-        whole.made("up")
-        until("all are in rotation", lambda: whole.slots_in("d") == whole.slots("abcd"))
-        masks_are_those_of_the_slots(whole, "d")
-        said = whole.made("drain", "SERVER=d")
-        assert not whole.servers["d"].docker("ps", "--quiet").split()
-    assert not load.lost
-    assert f"d no longer serves and can be removed: remove its table from {whole.source} and run `make up`" in said
-    whole.write("abc")
-    whole.made("up")
-    whole.leave("d")
-
-
 def test_a_gateway_that_ends_costs_the_clients_of_another_nothing(whole: Swarm) -> None:
     other = whole.servers["b"]
     with open_load(whole.manager.address, PORT, whole.image, RATE) as load:
@@ -110,41 +89,50 @@ def test_a_server_that_is_cut_off_costs_only_what_was_on_its_way_to_it(whole: Sw
     whole.mend()
 
 
-def test_a_server_without_power_costs_only_what_was_on_its_way_to_it(whole: Swarm) -> None:
+def test_a_server_without_power_costs_only_what_was_on_its_way_to_it_and_waits_for_the_key_of_a_locked_swarm(
+    whole: Swarm,
+) -> None:
+    lost = whole.servers["c"]
+    whole.write("abc", tables="[swarm]\nautolock = true\n")
+    [key] = re.findall(r"SWMKEY-1-\S+", whole.made("up"))
+    until("c keeps nothing in the clear", lambda: "ENCRYPTED" in lost.node_key.read_text())
+    whole.write("abc")
     with open_load(whole.manager.address, PORT, whole.image, RATE) as load:
         addresses, began = worker_addresses(whole, "c"), time.monotonic()
-        whole.servers["c"].kill()
+        lost.kill()
         out = wait_out(whole, "c", load, began)
     report("killed", load, began, out)
     judge(whole, load, addresses, out)
+    lost.start()
+    assert lost.swarm_state() == "locked"
+    assert lost.asked("swarm", "unlock", given=f"{key}\n").returncode == 0
+    whole.manager.docker("swarm", "update", "--autolock=false")
+    until("all managers know", lambda: "ENCRYPTED" not in lost.node_key.read_text())
     whole.mend()
 
 
-def test_two_models_are_served_side_by_side_and_down_leaves_nothing_of_them(whole: Swarm) -> None:
-    whole.write("abc", models=("photos", "other"))
+def test_two_models_are_served_side_by_side_under_tls_and_down_leaves_nothing_of_them(whole: Swarm) -> None:
+    whole.made("cert")
+    whole.write("abc", models=("photos", "other"), tables="[tls]\nenabled = true\n")
     whole.made("up")
-    image = whole.image.read_bytes()
-    for name in ("photos", "other"):
-        url = f"http://{whole.servers['b'].address}:{PORT}/predict?model={name}"
-        answer = requests.post(url, image, headers=PNG, timeout=60)
-        assert (answer.status_code, answer.json()["model"]) == (200, name)
-    assert Counter(worker["model"] for worker in whole.status()) == {"photos": 2, "other": 1}
+    service, image = f"https://{whole.servers['b'].address}:{PORT}", whole.image.read_bytes()
+    with requests.Session() as client:
+        client.verify, client.trust_env = str(whole.home / "tls/ca.crt"), False
+        for name in ("photos", "other"):
+            answer = client.post(f"{service}/predict?model={name}", image, headers=PNG, timeout=60)
+            assert (answer.status_code, answer.json()["model"]) == (200, name)
+        workers = client.get(f"{service}/status", timeout=60).json()["workers"]
+    assert Counter(worker["model"] for worker in workers) == {"photos": 2, "other": 1}
+    assert "wanwu-tls-" in whole.manager.docker("secret", "ls", "--format", "{{.Name}}")
     whole.made("down")
     assert not any(whole.servers[name].docker("ps", "--quiet").split() for name in "abc")
     assert whole.manager.docker("service", "ls", "--quiet") == ""
-    assert whole.manager.docker("config", "ls", "--quiet") == ""
+    assert whole.manager.docker("config", "ls", "--quiet") == whole.manager.docker("secret", "ls", "--quiet") == ""
 
 
-def masks_are_those_of_the_slots(swarm: Swarm, name: str) -> None:
-    """Every slot of the server has a worker that keeps to its CPUs."""
-    server, seen = swarm.servers[name], {}
-    for container in server.containers("wanwu_photos"):
-        environ = server.inspect(container)[0]["Config"]["Env"]
-        [slot] = [value for key, value in (pair.split("=", 1) for pair in environ) if key == "DOCKER_RESOURCE_SLOT"]
-        masks = json.loads(server.docker("exec", container, "python3", "-c", EVERY_MASK))
-        # tini, gunicorn's master and its worker; the first passes its mask to nobody.
-        seen[slot] = {tuple(mask) for mask in masks.values()} - {tuple(CPUS)}
-    assert seen == {slot: {(int(cpus),)} for slot, cpus in server.slots.items()}
+def images_of(swarm: Swarm) -> set[str]:
+    """The images of all that runs on a, b and c."""
+    return {image for name in "abc" for image in swarm.servers[name].docker("ps", "--format", "{{.Image}}").split()}
 
 
 def containers(swarm: Swarm) -> set[str]:

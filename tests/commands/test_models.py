@@ -1,5 +1,6 @@
 """`make model-add`, `model-verify` and `models` on small real models, and an added one through the whole service."""
 
+import itertools
 import json
 import os
 import re
@@ -14,7 +15,9 @@ import requests
 import torch
 from PIL import Image
 
+from scripts.base.lock import exclusive
 from scripts.cluster.config import ROOT
+from scripts.commands import ServiceOptions
 from tests import in_process
 from tests.commands.services import ONE_WORKER, PATIENT
 from tests.efficientnet import efficientnet_pytorch_state, network_of
@@ -88,9 +91,24 @@ def added(shelf: ModelWorkspace) -> str:
     *others, last = documented_commands(shelf)
     for words in others:
         _succeed(shelf.make(*words))
-    printed = _succeed(shelf.service.make(*last, f"MODELS={shelf.models}", "PREPARE=0"))
+    printed = add_beside_a_change(shelf, last)
     assert {name for name in shelf.held() if "/" not in name} == {"resnet", "ours", "pets"}
     return printed
+
+
+def add_beside_a_change(shelf: ModelWorkspace, words: list[str]) -> str:
+    """Run `make` with `words` while another command changes the service, for which it waits; what it printed."""
+    place = [f"MODELS={shelf.models}", f"CLUSTER={shelf.service.cluster}", f"RUN_DIR={shelf.service.run_dir}"]
+    command = ["make", "--no-print-directory", *words, "PREPARE=0", *place]
+    options = {"cwd": ROOT, "env": bare_environment(), "text": True}
+    before, waits = shelf.held(), "-- waiting for make rollout (process "
+    with exclusive(ServiceOptions(run_dir=shelf.service.run_dir).lock, "rollout"):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)  # type: ignore[call-overload]
+        said = list(itertools.takewhile(lambda line: not line.startswith(waits), process.stdout))
+        assert {name.partition("/")[0] for name in shelf.held() - before} == {".pets.new"}
+    rest, _ = process.communicate()
+    assert process.returncode == 0, rest
+    return "".join([*said, rest])
 
 
 def documented_commands(shelf: ModelWorkspace) -> list[list[str]]:

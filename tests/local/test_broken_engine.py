@@ -1,7 +1,7 @@
 """A real worker whose engine fails, or whose decoder hangs: it says so, and gunicorn starts a new process.
 
-The failures are put in where the engine is loaded: a file names what each of its inferences does from then on, or that
-no decoding ends any more.
+The failures are put in where the engine is loaded, by faulty_worker.py: a file names what each of its inferences does
+from then on, or that a decoding does not end.
 """
 
 import json
@@ -14,55 +14,13 @@ from pathlib import Path
 import pytest
 
 from tests import folders, images
-from tests.local.gateway_harness import ROOT
-from tests.local.worker_harness import CONFIG, WorkerProcess, running
+from tests.local.faulty_worker import ENDLESS_DECODING, write_settings
+from tests.local.worker_harness import WorkerProcess, running
 from tests.wait import until
 from worker.app import BROKEN, STUCK
 
 RED = images.encoded(folders.image(folders.RED), "PNG")
 BLACK = images.encoded(folders.image((0, 0, 0)), "PNG")  # the image that always fails under "black"
-
-SETTINGS = """
-import importlib
-import time
-from pathlib import Path
-
-exec(Path({config!r}).read_text())
-FAULT = Path({fault!r})
-
-
-class Failing:
-    def __init__(self, engine):
-        self._engine = engine
-
-    def __getattr__(self, name):
-        return getattr(self._engine, name)
-
-    def infer(self, images):
-        fault = FAULT.read_text() if FAULT.exists() else ""
-        logits = self._engine.infer(images)
-        if fault == "raise" or fault == "black" and any(image.max() < 20 for image in images):
-            raise RuntimeError("CUDA error: an illegal memory access was encountered")
-        if fault == "end":
-            raise SystemExit("the thread ends")
-        if fault == "wrong":
-            return logits[:, ::-1].copy()
-        return {{"nan": logits * float("nan"), "shape": logits[:, :1]}}.get(fault, logits)
-
-
-def post_fork(server, worker):
-    app = importlib.import_module("worker.app")
-    load = app.load_engine
-    app.load_engine = lambda *arguments: Failing(load(*arguments))
-    open_image = app._open_image
-
-    def hang(*arguments):
-        while FAULT.exists() and FAULT.read_text() == "hang":
-            time.sleep(0.05)
-        return open_image(*arguments)
-
-    app._open_image = hang
-"""
 
 
 @dataclass
@@ -80,10 +38,9 @@ class Failing:
 @pytest.fixture(scope="module")
 def fragile(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failing]:
     home = tmp_path_factory.mktemp("fragile")
-    fault, config = home / "fault", home / "gunicorn.conf.py"
-    config.write_text(SETTINGS.format(config=str(ROOT / CONFIG), fault=str(fault)))
+    config = write_settings(home)
     with running(made / "bright", home / "log", config=str(config), INFERENCE_LIMIT_S=5) as process:
-        yield Failing(process, fault)
+        yield Failing(process, home / "faults/bright-0")
 
 
 @pytest.fixture
@@ -130,7 +87,7 @@ def test_a_decoder_that_hangs_takes_its_worker_out_which_names_its_request_and_a
     failing: Failing,
 ) -> None:
     old = failing.process.inner_pid
-    failing.fault.write_text("hang")
+    failing.fault.write_text(ENDLESS_DECODING)
     parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     with pytest.raises(ConnectionError):
         failing.process.predict(RED, headers={"X-Request-ID": "the-one", "traceparent": parent})
@@ -161,8 +118,7 @@ def serves_anew(process: WorkerProcess, old: int, reason: str, status: int = BRO
 
 
 def test_a_worker_whose_answers_turn_wrong_leaves_without_a_failed_request(made: Path, tmp_path: Path) -> None:
-    fault, config = tmp_path / "fault", tmp_path / "gunicorn.conf.py"
-    config.write_text(SETTINGS.format(config=str(ROOT / CONFIG), fault=str(fault)))
+    fault, config = tmp_path / "faults/bright-0", write_settings(tmp_path)
     with running(made / "bright", tmp_path / "log", config=str(config), GOLDEN_CHECK_S=1) as process:
         old = process.inner_pid
         fault.write_text("wrong")

@@ -53,7 +53,7 @@ def test_compiled_networks_are_kept_for_the_next_start_of_the_same_worker(tmp_pa
         starts.append({path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.blob")})
     assert answers[0] == answers[1]
     assert starts[0] == starts[1]
-    assert [path.parent.name for path in starts[0]] == ["bright-0", "bright-0"]
+    assert [path.parents[2].name for path in starts[0]] == ["bright-0", "bright-0"]
 
 
 @pytest.mark.parametrize("place", ["a file/cache", "/proc/cache"])

@@ -11,7 +11,7 @@ from pytest_docker.plugin import Services, get_docker_services
 
 from scripts.cluster.config import load_cluster
 from scripts.host import docker
-from scripts.runtimes.compose import containers
+from scripts.runtimes.compose import containers, launch
 from scripts.runtimes.compose.runtime import ComposeRuntime
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.run_directory import run_dir
@@ -42,7 +42,15 @@ def slow(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def described(slow: Path, tmp_path_factory: pytest.TempPathFactory) -> Service:
     """The service that pytest-docker starts, before it is started."""
-    return compose_service(tmp_path_factory.mktemp("compose"), slow, "drain_s = 1\n")
+    service = compose_service(tmp_path_factory.mktemp("compose"), slow, "drain_s = 1\n")
+    with service.cluster.open("a") as file:
+        file.write(f"[metrics]\nport = {metrics_port(service)}\n")
+    return service
+
+
+def metrics_port(service: Service) -> int:
+    """Return the last of the free ports that `create` found."""
+    return service.port + 2
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +59,8 @@ def deployment(described: Service) -> Iterator[Deployment]:
     compose = ComposeRuntime()
     planned = compose.plan(load_cluster(described.cluster), run_dir(described.run_dir))
     compose.build_artifacts(planned)
-    compose.write(planned)
+    planned.run.write(compose.render(planned))
+    launch.open_to_gateway(planned.run)
     yield planned
     # pytest-docker cleans up after what it could start; this also does after a start that failed.
     compose.down(planned.run)

@@ -61,6 +61,12 @@ def left_over(service: Service) -> list[str]:
     return [name for command in listed for name in docker.run([*command, *chosen]).split()]
 
 
+def volumes(service: Service) -> set[str]:
+    """The volumes that the engine has of this service, by their names in the Compose files."""
+    chosen = ["--filter", f"label=com.docker.compose.project={project(service)}"]
+    return set(docker.run(["volume", "ls", *chosen, "--format", '{{.Label "com.docker.compose.volume"}}']).split())
+
+
 def last_logs(service: Service) -> str:
     """The end of every container's log but for requests that went well, for a failure's report."""
     chosen = ["--filter", f"label=com.docker.compose.project={project(service)}"]

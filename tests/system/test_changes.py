@@ -5,6 +5,8 @@ import tarfile
 from dataclasses import replace
 from pathlib import Path
 
+import requests
+
 from scripts.cluster.config import ROOT
 from scripts.host import docker
 from tests.cluster.init.bundles import link
@@ -12,7 +14,7 @@ from tests.cluster.load import open_load
 from tests.commands.test_changes import RELEASE
 from tests.folders import openvino_folder
 from tests.service import Service
-from tests.system.conftest import ServiceFactory
+from tests.system.conftest import ServiceFactory, metrics_port
 from tests.system.containers import project, workers_in
 
 RATE_S = 4
@@ -67,14 +69,18 @@ def test_a_service_is_upgraded_brought_back_and_changed_without_losing_a_request
         assert images(service) == before
     assert load.lost == []
 
+    metrics = metrics_port(service)
+    text = f"metrics.port = {metrics}\n{service.cluster.read_text()}"
+    service.cluster.write_text(text)
     made(service, "up", "FORCE=1")
-    upgraded, text = images(service), service.cluster.read_text()
+    upgraded = images(service)
     assert upgraded["gateway"] == upgraded["entrance"] != before["gateway"]
     with open_load("127.0.0.1", service.port, image, RATE_S) as load:
         service.cluster.write_text(f"{text}queue = 40\n[gateway]\nbodies_mb = 2000\n")
         assert "-- replacing the gateway" in service.up()
         changed = workers_in(service)
         assert not changed & upgraded.keys()
+        assert requests.get(f"http://127.0.0.1:{metrics}/metrics", timeout=60).ok
         made(service, "rollback")
         assert service.cluster.read_text() == text
         assert images(service) == upgraded
@@ -84,7 +90,8 @@ def test_a_service_is_upgraded_brought_back_and_changed_without_losing_a_request
     done = service.make("up")
     service.cluster.write_text(text)
     assert done.stderr.splitlines()[:2] == [
-        f"!! port: clients find {service.port}:8080 until now, and then {service.port + 1}:8080",
+        f"!! port: clients find {service.port}:8080, 127.0.0.1:{metrics}:9145 until now, "
+        f"and then {service.port + 1}:8080, 127.0.0.1:{metrics}:9145",
         "!! this stops what serves until the new workers are ready: `make up FORCE=1` does it",
     ]
     assert images(service) == upgraded

@@ -26,7 +26,8 @@ from scripts.runtimes.preflight import memory_limit
 from tests.folders import image
 from tests.load import steady_load
 from tests.service import Service
-from tests.system.containers import Container, left_over, project, said, status, workers_in
+from tests.system.conftest import metrics_port
+from tests.system.containers import Container, left_over, project, said, status, volumes, workers_in
 from tests.wait import until
 from worker.contract.cpu_list import format_cpu_list
 from worker.contract.settings import offline_variables
@@ -157,6 +158,7 @@ def test_a_rollout_replaces_every_worker_and_another_one_gives_them_their_names_
             assert workers_in(running) == set(names)
     after = {name: Container(running, name).inspect()["Id"] for name in PARTS}
     assert [name for name in PARTS if after[name] == before[name]] == ["entrance", "gateway"]
+    assert volumes(running) == {"entrance", *(f"cache-{name}" for name in WORKERS)}
     assert set(left_over(running)) == {Container(running, name).name for name in PARTS} | {
         f"{project(running)}_{name}" for name in ("workers", "outside")
     }
@@ -167,12 +169,13 @@ def test_an_entrance_that_is_killed_is_started_again(running: Service) -> None:
     restarts = entrance.inspect()["RestartCount"]
     entrance.run("sh", "-c", "kill -9 -1")
     until("it was started again", lambda: entrance.inspect()["RestartCount"] == restarts + 1)
-    until("Nginx listens there", lambda: answers(running))
+    until("Nginx listens there", lambda: answers(f"{running.endpoint}/livez"))
+    until("the gate listens there", lambda: answers(f"http://127.0.0.1:{metrics_port(running)}/metrics"))
 
 
-def answers(service: Service) -> bool:
+def answers(url: str) -> bool:
     try:
-        return requests.get(f"{service.endpoint}/livez", timeout=10).ok
+        return requests.get(url, timeout=10).ok
     except requests.RequestException:
         return False
 
@@ -262,11 +265,16 @@ def test_a_worker_reaches_nothing_that_listens_on_this_machine(running: Service)
         assert ["connected", 0] in attempts(Container(running, "entrance"), targets)
 
 
-def test_only_the_entrance_publishes_a_port(running: Service) -> None:
+def test_only_the_entrance_publishes_ports(running: Service) -> None:
     ports = {name: Container(running, name).inspect()["NetworkSettings"]["Ports"] for name in PARTS}
     bound = {name: [at for bindings in found.values() for at in bindings or ()] for name, found in ports.items()}
-    assert {at["HostPort"] for at in bound.pop("entrance")} == {str(running.port)}
+    metrics = metrics_port(running)
+    places = {(at["HostIp"], int(at["HostPort"])) for at in bound.pop("entrance")}
+    assert {port for _, port in places} == {running.port, metrics}
+    assert ("127.0.0.1", metrics) in places
     assert bound == {name: [] for name in ("gateway", *WORKERS)}
+    assert "wanwu_" in requests.get(f"http://127.0.0.1:{metrics}/metrics", timeout=60).text
+    assert requests.get(f"http://127.0.0.1:{metrics}/livez", timeout=60).status_code == 404
 
 
 # --- Hardening -----------------------------------------------------------------------------------------------------

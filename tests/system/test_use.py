@@ -15,7 +15,7 @@ from tests.folders import openvino_folder
 from tests.load import steady_load
 from tests.service import Service
 from tests.system.conftest import ServiceFactory
-from tests.system.containers import Container, left_over, project, said, workers_in
+from tests.system.containers import Container, left_over, project, said, volumes, workers_in
 from tests.wait import until
 
 
@@ -102,7 +102,7 @@ def test_a_swap_loses_no_request_and_leaves_the_gateway_as_it_is(served: Service
 def test_down_leaves_no_container_no_network_no_port_and_no_file(served: Service) -> None:
     assert len(left_over(served)) == 6
     served.down()
-    assert left_over(served) == []
+    assert (left_over(served), volumes(served)) == ([], set())
     assert not served.run_dir.exists()
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", served.port)) != 0

@@ -95,3 +95,12 @@ def test_docker_waits_longer_for_the_gateway_than_supervisord_for_nginx() -> Non
     assert grace
     assert int(grace[1]) > programs.getint("program:nginx", "stopwaitsecs")
     assert programs["program:nginx"]["stopsignal"] == "QUIT"
+
+
+def test_all_images_fetch_debians_packages_in_the_same_way() -> None:
+    """No Dockerfile can take a part of another one: only what apt is asked for in the end may differ."""
+    files = (WORKER, GATEWAY, "compose/observability/Dockerfile", "scripts/host/updated-base.Dockerfile")
+    text = "\n".join(line for file in files for line in instructions(file))
+    heads = re.findall(r"^RUN .*<<'END'\n(?:(?!END).*\n)*?.* update$", text, re.MULTILINE)
+    assert len(heads) == 5
+    assert len(set(heads)) == 1

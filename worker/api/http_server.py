@@ -53,8 +53,9 @@ class WholeAnswer(wsgi.Response):
         self._send(b"0\r\n\r\n" if self.chunked else b"")
 
     def _send(self, data: bytes) -> None:
-        head, self.held = self.held, b""
-        util.write(self.sock, head + data)
+        if whole := self.held + data:
+            self.held = b""
+            util.write(self.sock, whole)
 
 
 class PredictWorker(gthread.ThreadWorker):

@@ -1,4 +1,4 @@
-"""Run nvidia-smi and parse its list of this machine's GPUs."""
+"""Run nvidia-smi and parse its list of this machine's GPUs, and what it says of their memory."""
 
 import re
 import shutil
@@ -8,6 +8,10 @@ from dataclasses import dataclass
 SMI_TIMEOUT_S = 30  # the first call initialises every GPU, some seconds each; a dead driver never answers
 GPU_LINE = re.compile(r"GPU \d+: (?P<name>.+) \(UUID: (?P<uuid>\S+)\)\s*")
 MIG_LINE = re.compile(r"\s+MIG (?P<name>\S+)\s+Device\s+\d+: \(UUID: (?P<uuid>\S+)\)\s*")
+
+MEMORY_QUERY = ("--query-gpu=uuid,memory.used,memory.free", "--format=csv,noheader,nounits")
+MEMORY_LINE = re.compile(r"^(GPU-\S+), (\d+), (\d+)$", re.MULTILINE)
+MEBIBYTE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,20 @@ def parse_list(text: str) -> tuple[list[ListedGpu], list[str]]:
         elif line.strip():
             unrecognised.append(line.strip())
     return devices, unrecognised
+
+
+@dataclass(frozen=True)
+class GpuMemory:
+    """What is used and what is free of a GPU's memory, in bytes."""
+
+    used: int
+    free: int
+
+
+def parse_memory(text: str) -> dict[str, GpuMemory]:
+    """Return the memory by UUID in the answer to MEMORY_QUERY, which has none of MIG devices and of some GPUs."""
+    rows = MEMORY_LINE.findall(text)
+    return {uuid: GpuMemory(int(used) * MEBIBYTE, int(free) * MEBIBYTE) for uuid, used, free in rows}
 
 
 def smi(*arguments: str) -> str:

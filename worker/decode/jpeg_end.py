@@ -11,7 +11,8 @@ from worker.decode.pixels import CUT_SHORT
 
 END, SCAN = bytes([0xFF, END_OF_IMAGE]), bytes([0xFF, START_OF_SCAN])
 COEFFICIENTS = 64  # of a block
-PIECE_BYTES = 1 << 16  # that stay in the processor's caches
+PAIR = np.frombuffer(SCAN, np.uint16)[0]
+PIECE = 1 << 16  # pairs, which stay in the processor's caches
 # Every scan of a progressive JPEG passes over all coefficients, however few bytes it has (libjpeg-turbo's issues 252
 # and 284 leave the limit to its callers). 64 megapixels in 31 scans take about 4 seconds; encoders write up to 14.
 MAX_SCANNED_PIXELS = 2 * 10**9
@@ -31,11 +32,12 @@ def require_scans(data: bytes, header: JpegHeader) -> None:
 
 
 def _count_scans(data: bytes) -> int:
-    """Return how often SCAN occurs in `data`, in a quarter of the time of bytes.count, which takes one by one."""
-    values, count = np.frombuffer(data, np.uint8), 0
-    for start in range(0, len(data) - 1, PIECE_BYTES):
-        piece = values[start : start + PIECE_BYTES + 1]
-        count += int(np.count_nonzero((piece[:-1] == SCAN[0]) & (piece[1:] == SCAN[1])))
+    """Return how often SCAN occurs in `data`, in a fifth of the time of bytes.count, which takes one by one."""
+    count = 0
+    for first in (0, 1):  # a pair of bytes begins at an even place or at an odd one
+        pairs = np.frombuffer(data, np.uint16, (len(data) - first) // 2, first)
+        for start in range(0, len(pairs), PIECE):
+            count += int(np.count_nonzero(pairs[start : start + PIECE] == PAIR))
     return count
 
 

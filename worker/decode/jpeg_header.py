@@ -2,7 +2,8 @@
 
 import re
 import struct
-from dataclasses import dataclass
+
+import msgspec
 
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode.orientation import read_orientation
@@ -29,8 +30,7 @@ MAX_SEGMENTS = 2_000
 MAX_SKIPPED_BYTES = 1 << 20  # between the segments, in all: encoders write none, and 30 MB take half a second
 
 
-@dataclass(frozen=True)
-class JpegHeader:
+class JpegHeader(msgspec.Struct, frozen=True):
     """The size in pixels, the bits of a sample, the marker of the frame, and the EXIF orientation, 1 if none.
 
     Each component has its number and its (across, down) sampling. `scan` is the offset of the first scan's marker.

@@ -1,10 +1,11 @@
 """Scale a part of an image to another size in as few passes over its pixels as possible."""
 
 import math
+from functools import lru_cache
 
 from PIL import Image
 
-from worker.decode.geometry import DISCONTINUOUS_FILTERS, INTERPOLATIONS, Cut, Geometry, Span, rows_first
+from worker.decode.geometry import DISCONTINUOUS_FILTERS, INTERPOLATIONS, Cut, Geometry, Size, Span, rows_first
 from worker.decode.orientation import Orientation
 
 REACH = {"nearest": 1, "bilinear": 1, "bicubic": 2, "lanczos": 3, "box": 1}  # of the weights, in pixels at scale 1
@@ -15,11 +16,16 @@ def scaled(image: Image.Image, geometry: Geometry, orientation: Orientation) -> 
 
     They are within one grey level of the whole image turned, scaled and cropped, one after the other.
     """
-    cut = geometry.cut(*orientation.size(*image.size))
     if geometry.interpolation in DISCONTINUOUS_FILTERS:
-        return _cut(orientation.upright(image), cut, geometry.interpolation)
+        upright = orientation.upright(image)
+        return _cut(upright, geometry.cut(*upright.size), geometry.interpolation)
     # Turn last, when the fewest pixels are left.
-    return orientation.upright(_cut(image, orientation.stored(cut), geometry.interpolation))
+    return orientation.upright(_cut(image, _stored_cut(image.size, geometry, orientation), geometry.interpolation))
+
+
+@lru_cache(maxsize=256)  # most images have one of few sizes
+def _stored_cut(size: Size, geometry: Geometry, orientation: Orientation) -> Cut:
+    return orientation.stored(geometry.cut(*orientation.size(*size)))
 
 
 def _cut(image: Image.Image, cut: Cut, interpolation: str) -> Image.Image:

@@ -48,8 +48,9 @@ class Input:
 
     def open(self, data: bytes, bounds: Bounds) -> EncodedImage:
         """Read the header of the image file `data`; raise ServiceError if it is damaged or exceeds `bounds`."""
-        max_pixels = min(self.max_pixels or bounds.max_pixels, bounds.max_pixels)
-        return open_image(data, replace(bounds, max_pixels=max_pixels), self.pixels)
+        if self.max_pixels is not None:
+            bounds = replace(bounds, max_pixels=min(self.max_pixels, bounds.max_pixels))
+        return open_image(data, bounds, self.pixels)
 
     def inputs(self, image: EncodedImage) -> list[np.ndarray]:
         """Return the network's inputs for `image`, one for each tile: uint8 [H, W, C].

@@ -68,7 +68,8 @@ class Output:
         """Return whether the best main class of `scores` [classes] reaches `unsure_below`; None if that is None."""
         if self.unsure_below is None:
             return None
-        return bool((scores[self.main] if self.groups else scores).max() >= self.unsure_below)
+        main = scores[self.main] if self.groups else scores
+        return bool(main[main.argmax()] >= self.unsure_below)  # `max` is Python code, and `best` needs argmax anyway
 
     def predictions(self, scores: np.ndarray, top_k: int, threshold: float, language: str) -> list[Row]:
         """Return the best `top_k` main classes of `scores` [classes] that reach `threshold`, best first.

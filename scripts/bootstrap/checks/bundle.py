@@ -8,6 +8,7 @@ from scripts.bootstrap import places
 from scripts.bootstrap.checks.machine import SWARM_PORTS
 
 DIRTY = "-dirty"
+OLDER = "found a bundle of "  # the note of an older one begins with this
 
 
 def kit_folder(revision: str, archive_sum: str) -> Path:
@@ -26,7 +27,7 @@ def age_note(created: str, serving: str) -> str:
     if not serving or created >= serving:
         return ""
     return (
-        f"found a bundle of {created}, older than that of {serving} whose kit serves here: this goes back to it; "
+        f"{OLDER}{created}, older than that of {serving} whose kit serves here: this goes back to it; "
         "with the newer bundle, run this again to return"
     )
 

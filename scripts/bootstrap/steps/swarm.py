@@ -1,18 +1,18 @@
 """Create a swarm, or join one."""
 
-import http.client
-import json
-import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from scripts.base.errors import CommandError
+from scripts.base.waiting import wait_until
+from scripts.bootstrap import engine_api
 from scripts.bootstrap.executor import Change, Step
 from scripts.bootstrap.machine import must, run, swarm_state
 from scripts.bootstrap.record import Record
 from scripts.bootstrap.server import Join, Server
 
-SOCKET = "/var/run/docker.sock"
 LISTEN = "0.0.0.0:2377"  # Docker's own default
+GOES_ON = "will continue in the background"  # Docker's words after 20 seconds, which busy managers may need
+JOIN_S, POLL_INTERVAL_S = 300, 2.0
 
 
 def changes(server: Server) -> Iterator[Change]:
@@ -39,36 +39,12 @@ def _join(server: Server, join: Join) -> None:
         "ListenAddr": LISTEN, "AdvertiseAddr": server.options.address,
         "RemoteAddrs": [join.manager], "JoinToken": join.token,
     }  # fmt: skip
-    if fault := _post("/swarm/join", wanted):
+    fault = engine_api.post("/swarm/join", wanted)
+    if fault and not (GOES_ON in fault and wait_until(lambda: swarm_state() == "active", JOIN_S, POLL_INTERVAL_S)):
         raise CommandError(
             f"the manager at {join.manager} did not accept this server ({fault}): "
             "get a fresh token with `docker swarm join-token worker` there"
         )
-
-
-class _Engine(http.client.HTTPConnection):
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(SOCKET)
-
-
-def _post(path: str, body: Mapping[str, object]) -> str:
-    """Return the engine's fault in one line; "" if it did what was asked."""
-    engine = _Engine("localhost")
-    try:
-        engine.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-        answer = engine.getresponse()
-        text = answer.read().decode()
-    except OSError as error:
-        return str(error)
-    finally:
-        engine.close()
-    if answer.status == http.client.OK:
-        return ""
-    try:
-        return " ".join(str(json.loads(text)["message"]).split())
-    except (ValueError, LookupError, TypeError):
-        return " ".join(text.split()) or answer.reason
 
 
 def _undo(_: Record, __: str) -> None:

@@ -10,7 +10,7 @@ from scripts.bootstrap.machine import ask, has, reason, run, succeeds, text_of
 from scripts.bootstrap.options import Options
 from scripts.bootstrap.record import Record
 from scripts.bootstrap.server import Packages
-from scripts.host.debs import SYSTEMS
+from scripts.host.systems import SYSTEMS
 
 APPARMOR = "/sys/module/apparmor/parameters/enabled"
 # The kit needs a Python that stays, unlike one that stage 0 brought. Ubuntu 22.04 has python3.11 beside its python3.

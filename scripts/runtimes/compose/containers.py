@@ -75,6 +75,13 @@ def remove(found: Collection[Container]) -> None:
         docker.run(["rm", "--force", *ids])
 
 
+def remove_volumes(run: RunDir) -> None:
+    """Remove the volumes that no container has any more: caches of workers that are gone."""
+    chosen = ["--filter", f"label=com.docker.compose.project={project(run)}", "--filter", "dangling=true"]
+    if names := docker.run(["volume", "ls", "--quiet", *chosen]).split():
+        docker.run(["volume", "rm", *names])
+
+
 def end_of_log(container: Container) -> list[str]:
     return docker.run_combined_output(["logs", "--tail", str(LOG_LINES), container.id]).splitlines()
 

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Collection
 
-from scripts.base.console import step
+from scripts.base.console import step, warn
 from scripts.base.errors import CommandError
 from scripts.base.waiting import wait_until
 from scripts.host import docker
-from scripts.render.compose import ENTRANCE, GATEWAY
+from scripts.render.compose import ENTRANCE, GATEWAY, PARTS
 from scripts.runtimes.compose.containers import (
     ENDED_STATES,
     Container,
@@ -15,9 +15,11 @@ from scripts.runtimes.compose.containers import (
     end_of_log,
     remove,
     run_compose,
+    watch,
 )
+from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.run_directory import RunDir
-from scripts.runtimes.waiting import READY_TIMEOUT_S
+from scripts.runtimes.waiting import READY_TIMEOUT_S, gateway_of, wait_in_rotation
 
 
 def is_former(run: RunDir) -> bool:
@@ -31,6 +33,24 @@ def for_former(members: str) -> str:
     document = json.loads(members)
     del document["schema"], document["gateway"]["metrics"]
     return json.dumps(document, indent=1) + "\n"
+
+
+def put_behind_entrance(deployment: Deployment, force: bool) -> None:
+    """Put a gateway behind an entrance in the place of a former one, if `force` allows the gap; else say so."""
+    run = deployment.run
+    if not is_former(run):
+        return
+    if not force:
+        warn(
+            "the gateway stays that of the kit before: `make up FORCE=1` replaces it, without an answer for some "
+            "seconds; after that it is replaced without a gap"
+        )
+        return
+    step("replacing the gateway: for some seconds no request is taken")
+    remove([one for one in containers(run) if one.service == GATEWAY])
+    run_compose(run, "up", "--detach", "--no-deps", *PARTS)
+    names = [worker.name for worker in deployment.plan.workers]
+    wait_in_rotation(gateway_of(deployment.cluster), names, watch(run, names))
 
 
 def replace(run: RunDir, workers: Collection[str]) -> None:

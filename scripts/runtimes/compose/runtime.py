@@ -3,24 +3,24 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 
-from scripts.base.console import say, step, warn
+from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster
 from scripts.host import docker, images, selinux, systemd
-from scripts.host.certificates import SERVED
 from scripts.host.updates import of_images
 from scripts.render import compose as render
-from scripts.render.compose import GATEWAY, PARTS
+from scripts.render.compose import PARTS
 from scripts.runtimes import live, unit_file
 from scripts.runtimes.change import read_members
 from scripts.runtimes.checks import check_capacity, check_writable
-from scripts.runtimes.compose import files, gateway
+from scripts.runtimes.compose import files, gateway, launch
 from scripts.runtimes.compose.containers import (
     arguments,
     boot_unit,
     containers,
     nginx_workers,
     remove,
+    remove_volumes,
     run_compose,
     watch,
 )
@@ -30,7 +30,6 @@ from scripts.runtimes.preflight import listen_faults, memory_faults, port_faults
 from scripts.runtimes.request_lines import Line
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Checks, SideBySide, State, Updates
-from scripts.runtimes.waiting import gateway_of, wait_in_rotation
 
 
 class ComposeRuntime(SideBySide):
@@ -46,7 +45,8 @@ class ComposeRuntime(SideBySide):
     def up(self, cluster: Cluster, run: RunDir, *, force: bool = False, boot: bool = True) -> Deployment:
         """Have everything run that `cluster` describes; if a first start fails, leave nothing running."""
         planned = plan_here(cluster, run)
-        if faults := [*listen_faults(cluster.listen), *_metrics_faults(cluster)]:
+        wanted = {"gateway": cluster.listen, "metrics": cluster.metrics.listen if cluster.metrics.port else ()}
+        if faults := [fault for table, addresses in wanted.items() for fault in listen_faults(addresses, table)]:
             raise CommandError(*(f"{cluster.source}: {fault}" for fault in faults))
         deployment = self._change(planned, force) if self.is_running(run) else self._start(planned)
         if boot and systemd.fault() is None:
@@ -62,9 +62,9 @@ class ComposeRuntime(SideBySide):
 
     def _change(self, planned: Deployment, force: bool) -> Deployment:
         """Turn what runs into `planned`."""
-        self._revive(planned.run)
+        launch.revive(planned.run)
         deployment = live.change(self, planned, force)
-        self._make_entrance(deployment, force)
+        gateway.put_behind_entrance(deployment, force)
         return deployment
 
     def _start(self, planned: Deployment) -> Deployment:
@@ -72,7 +72,7 @@ class ComposeRuntime(SideBySide):
         run, cluster = planned.run, planned.cluster
         memory = memory_faults(planned.plan, planned.hardware, planned.models, cluster.settings)
         labels = selinux.faults([model.folder.resolve() for model in cluster.models])
-        if faults := [*port_faults([cluster.port]), *memory, *labels]:
+        if faults := [*port_faults(_ports(cluster)), *memory, *labels]:
             raise CommandError(*faults)
         run.remove()  # files of a runtime that has stopped serving
         self.build_artifacts(planned)
@@ -84,44 +84,13 @@ class ComposeRuntime(SideBySide):
     def start_first(self, run: RunDir, state: State) -> None:
         """Start `state` where nothing runs; if that fails, leave nothing running."""
         try:
-            self._launch(run, state)
+            launch.start(run, state, self.secrets(state.cluster))
         except (CommandError, KeyboardInterrupt):
             self.down(run)
             raise
 
-    def _launch(self, run: RunDir, state: State) -> None:
-        """Start what is missing of `state`, and wait until every worker is in rotation."""
-        run.write(state.files)
-        self.write_secrets(state.cluster, run)
-        step("starting workers and the gateway")
-        run_compose(run, "up", "--detach", "--remove-orphans")
-        wait_in_rotation(gateway_of(state.cluster), state.members, watch(run, [*state.members]))
-
-    def _revive(self, run: RunDir) -> None:
-        """Start the containers that somebody stopped."""
-        if stopped := [one.id for one in containers(run) if one.state in ("created", "exited")]:
-            step("starting what was stopped")
-            docker.run(["start", *stopped])
-
-    def _make_entrance(self, deployment: Deployment, force: bool) -> None:
-        """Put a gateway behind an entrance in the place of one without, if `force` allows the gap; else say so."""
-        run = deployment.run
-        if not gateway.is_former(run):
-            return
-        if force:
-            step("replacing the gateway: for some seconds no request is taken")
-            remove([one for one in containers(run) if one.service == GATEWAY])
-            run_compose(run, "up", "--detach", "--no-deps", *PARTS)
-            names = [worker.name for worker in deployment.plan.workers]
-            wait_in_rotation(gateway_of(deployment.cluster), names, watch(run, names))
-        else:
-            warn(
-                "the gateway stays that of the kit before: `make up FORCE=1` replaces it, without an answer for some "
-                "seconds; after that it is replaced without a gap"
-            )
-
     def down(self, run: RunDir) -> None:
-        """Stop and remove the containers, networks and cache; images and models stay."""
+        """Stop and remove the containers, networks and caches; images and models stay."""
         if run.runtime is None:
             say("nothing is running")
             return
@@ -131,6 +100,7 @@ class ComposeRuntime(SideBySide):
         unit_file.remove(run)
         files.adopt(run)
         run_compose(run, "down", "--remove-orphans", "--volumes")
+        remove_volumes(run)
         run.remove()
 
     def rollout(self, cluster: Cluster, run: RunDir) -> None:
@@ -170,35 +140,14 @@ class ComposeRuntime(SideBySide):
         folders: Checks = {"folders": partial(check_writable, {run.path: "set another with RUN_DIR="})}
         if deployment is None:
             return folders
-        port = deployment.cluster.port
-        return {"ports and memory": lambda: check_capacity(deployment, [port], running=self.is_running(run)), **folders}
+        ports = _ports(deployment.cluster)
+        return {"ports and memory": lambda: check_capacity(deployment, ports, running=self.is_running(run)), **folders}
 
     def build_artifacts(self, deployment: Deployment) -> None:
         """Build the missing ones of the containers' images, and write what all new workers have in common."""
         images.ensure(files.images_of(deployment))
         deployment.run.write(dict([files.worker_file()]))
         files.adopt(deployment.run)
-
-    def write(self, deployment: Deployment) -> None:
-        """Write the files that Compose and the gateway read."""
-        deployment.run.write(self.render(deployment))
-        self.write_secrets(deployment.cluster, deployment.run)
-
-    def write_secrets(self, cluster: Cluster, run: RunDir) -> None:
-        """Write what only the gateway may read."""
-        run.write(self.secrets(cluster))
-        self._open_to_gateway(run)
-
-    def _open_to_gateway(self, run: RunDir) -> None:
-        """Let the gateway, under an account of its own, read what the umask here may lock out."""
-        (run.path / self.members).parent.chmod(0o755)
-        pem = run.path / SERVED
-        if pem.exists():
-            # Of this machine's accounts, only that of this service gets past the folder above.
-            pem.parent.parent.chmod(0o700)
-            pem.parent.chmod(0o755)
-            pem.chmod(0o444)
-        selinux.label(run.path)
 
     def render(self, deployment: Deployment) -> dict[str, str]:
         return {"runtime": f"{self.name}\n", **files.rendered(deployment), **self.secrets(deployment.cluster)}
@@ -221,6 +170,7 @@ class ComposeRuntime(SideBySide):
     def remove(self, run: RunDir, workers: Iterable[str]) -> None:
         names = set(workers)
         remove([one for one in containers(run) if one.service in names])
+        remove_volumes(run)
 
     def watch(self, run: RunDir, workers: Collection[str]) -> Callable[[], None]:
         return watch(run, workers)
@@ -230,7 +180,7 @@ class ComposeRuntime(SideBySide):
 
     def switch_gateway(self, run: RunDir, files: Mapping[str, str]) -> None:
         run.write({path: text for path, text in files.items() if path != WORKERS})
-        self._open_to_gateway(run)
+        launch.open_to_gateway(run)
         if not gateway.is_former(run):
             gateway.replace(run, read_members(files[self.members], {}))
 
@@ -246,20 +196,16 @@ class ComposeRuntime(SideBySide):
 
     def restart(self, run: RunDir, before: State, after: State) -> None:
         try:
-            self._launch(run, after)
+            launch.start(run, after, self.secrets(after.cluster))
         except (CommandError, KeyboardInterrupt):
             step("starting what ran before")
-            self._launch(run, before)
+            launch.start(run, before, self.secrets(before.cluster))
             raise
 
 
-def _metrics_faults(cluster: Cluster) -> list[str]:
-    if not cluster.metrics.port:
-        return []
-    return [
-        f"[metrics] port: found {cluster.metrics.port}, needed 0 under compose, where the gateway has one port: its "
-        "/metrics has all of them"
-    ]
+def _ports(cluster: Cluster) -> list[int]:
+    """Return this machine's ports that the entrance publishes."""
+    return [port for port in (cluster.port, cluster.metrics.port) if port]
 
 
 def _require_engine() -> None:

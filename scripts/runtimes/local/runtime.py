@@ -187,7 +187,9 @@ class LocalRuntime(SideBySide):
         supervisor.add(run, worker)
 
     def remove(self, run: RunDir, workers: Iterable[str]) -> None:
-        supervisor.remove(run, workers)
+        names = list(workers)
+        supervisor.remove(run, names)
+        run.remove_caches(names)
 
     def watch(self, run: RunDir, workers: Collection[str]) -> Callable[[], None]:
         return processes.watch(run, workers)

@@ -11,12 +11,12 @@ from scripts.host import docker
 Answer = TypeVar("Answer")
 
 TIMEOUT_S = 120.0  # an election takes seconds, among busy managers more; without a majority there is none
-INTERVAL_S = 1.0
+INTERVAL_S = 2.0  # also of those who wait for a state: each look starts up to half a dozen docker commands
 
 # What managers answer between two leaders, and to a change of what another change has reached in between.
 NOT_DONE = ("does not have a leader", "update out of sequence")
 # What they answer if they do not agree in time, or if their leader is lost meanwhile: the change may be made.
-PERHAPS_DONE = ("code = DeadlineExceeded", "code = Unavailable", "lost leader status")
+PERHAPS_DONE = ("code = DeadlineExceeded", "context deadline exceeded", "code = Unavailable", "lost leader status")
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None, *, repeatable: bool = True) -> str:

@@ -12,7 +12,6 @@ from scripts.runtimes.swarm.nodes import Node, read_nodes
 
 DEFAULT = 3  # which go on when one is lost; more than that only slow each other down on a few servers
 REACH_TIMEOUT_S = 120
-POLL_INTERVAL_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def appoint(serving: Sequence[Node], chosen: int | None, leaving: str = "") -> N
         step(f"new managers of the swarm: {_names(planned.promote)}")
         consensus.run(["node", "promote", *(node.id for node in planned.promote)])
         ids = {node.id for node in planned.promote}
-        if not wait_until(lambda: ids <= _reachable(), REACH_TIMEOUT_S, POLL_INTERVAL_S):
+        if not wait_until(lambda: ids <= _reachable(), REACH_TIMEOUT_S, consensus.INTERVAL_S):
             raise CommandError(
                 f"found {_names(planned.promote)} not reachable as managers after {REACH_TIMEOUT_S} seconds, needed "
                 "TCP port 2377 open between all servers: open it, and run this again"
@@ -70,7 +69,7 @@ def appoint(serving: Sequence[Node], chosen: int | None, leaving: str = "") -> N
 def _demote(node: Node) -> None:
     """Demote the node, and return once it has no vote: until then no other may be demoted."""
     consensus.run(["node", "demote", node.id])
-    if not wait_until(lambda: node.id not in _voting(), REACH_TIMEOUT_S, POLL_INTERVAL_S):
+    if not wait_until(lambda: node.id not in _voting(), REACH_TIMEOUT_S, consensus.INTERVAL_S):
         raise CommandError(
             f"found {node.hostname} still a manager after {REACH_TIMEOUT_S} seconds: see `docker node ls`"
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from scripts.base.console import say
 from scripts.base.errors import CommandError
@@ -24,7 +25,6 @@ from scripts.runtimes.swarm.nodes import (
 )
 
 CHANGE_TIMEOUT_S = 600  # many workers may each load a large network, one after the other
-POLL_INTERVAL_S = 2.0  # each poll starts half a dozen docker commands
 LOG_LINES = 6
 UPDATING_STATES = ("updating", "rollback_started")
 ROLLED_BACK = "rollback_completed"
@@ -65,11 +65,32 @@ def wait(deployment: SwarmDeployment, before: Snapshot, accepted: str = "") -> N
         _report_tasks(services, tasks, before, reported)
         for service in services:
             _check_update(service, tasks, before, accepted)
-        gateway_nodes = [node for node in read_nodes() if _has_gateway(node)]
-        settled = all(_is_settled(service, tasks, gateway_nodes) for service in services)
+        pools = [(one, one.replicas) for one in services if one.replicas is not None]
+        if not all(_is_settled(service, tasks, replicas) for service, replicas in pools):
+            return False
+        gateway_nodes = [node for node in read_nodes() if _has_gateway(node)]  # last: few looks come to this
+        everywhere = [one for one in services if one.replicas is None]
+        settled = all(_is_settled(one, tasks, len(gateway_nodes)) for one in everywhere)
         return settled and _all_in_rotation(deployment, services, gateway_nodes)
 
     _wait_for(is_complete, "the change is not complete")
+
+
+def wait_answering(deployment: SwarmDeployment) -> None:
+    """Return once every gateway leads requests to workers.
+
+    On a first start Nginx knows no worker at all until it has gone over to the list that the gate reports, and its
+    former processes take requests for a moment longer: the second look in turn is the one that counts.
+    """
+    looks = 0
+
+    def are_answering() -> bool:
+        nonlocal looks
+        codes = [get(f"{url}/openapi.json", key=deployment.key)[0] for url in deployment.gateways.values()]
+        looks = looks + 1 if all(code == HTTPStatus.OK for code in codes) else 0
+        return looks == 2
+
+    _wait_for(are_answering, "no worker answers at some gateways")
 
 
 def wait_empty(node: Node) -> None:
@@ -93,7 +114,7 @@ def wait_gone() -> None:
 
 
 def _wait_for(condition: Callable[[], bool], fault: str) -> None:
-    if not wait_until(condition, CHANGE_TIMEOUT_S, POLL_INTERVAL_S):
+    if not wait_until(condition, CHANGE_TIMEOUT_S, consensus.INTERVAL_S):
         raise CommandError(f"{fault} after {CHANGE_TIMEOUT_S} seconds; see `make status` and `make logs`")
 
 
@@ -137,11 +158,10 @@ def _failure_lines(failed: Sequence[Task]) -> list[str]:
     return [f"{failed[0].slot or failed[0].id[:12]}: {failed[0].message}", *log.splitlines()]
 
 
-def _is_settled(service: Service, tasks: Sequence[Task], gateway_nodes: Sequence[Node]) -> bool:
-    """Return whether the service runs as many tasks as it should, all of them with its current spec."""
+def _is_settled(service: Service, tasks: Sequence[Task], expected: int) -> bool:
+    """Return whether the service runs `expected` tasks and no others, all of them with its current spec."""
     own = [task for task in tasks if task.service == service.id and task.desired_state == "running"]
     current = [task for task in own if task.running and task.spec == service.spec]
-    expected = len(gateway_nodes) if service.replicas is None else service.replicas
     return service.update not in UPDATING_STATES and len(own) == len(current) == expected
 
 

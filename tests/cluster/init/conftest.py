@@ -12,11 +12,13 @@ import pytest
 
 from scripts.cluster.config import ROOT
 from scripts.host import images
-from scripts.host.debs import SYSTEMS, Apt
+from scripts.host.debs import Apt
 from scripts.host.images import WORKERS
+from scripts.host.systems import SYSTEMS
 from tests.cluster.init import bundles, systemd
 from tests.cluster.init.bundles import Image
 from tests.cluster.init.hosts import First, Host, copy_root, start
+from tests.cluster.servers import answers
 from tests.wait import until
 
 KEPT = Path(os.environ.get("WANWU_TEST_ROOTS", "/var/tmp/wanwu-roots"))
@@ -33,8 +35,8 @@ def packages(system: str) -> Path:
 
 
 def debian(codename: str) -> Path:
-    """A small root with what checks signatures, never to be changed."""
-    return _made_from(_bare(codename), f"{codename}-minimal", ["openssh-client"])
+    """A small root with what checks signatures and lets `make init` in, never to be changed."""
+    return _made_from(_bare(codename), f"{codename}-minimal", ["openssh-server"])
 
 
 def _bare(codename: str) -> Path:
@@ -70,23 +72,15 @@ def _unpack(image: str, folder: Path) -> None:
     (folder / "etc/mtab").symlink_to("../proc/self/mounts")  # as packages of Debian make it
 
 
-def debian_with(name: str, *packages: str) -> Path:
-    """A Debian 12 root that has `packages` too, never to be changed."""
-    return _made_from(debian("bookworm"), f"bookworm-{name}", packages)
-
-
-def debian_with_sshd() -> Path:
-    return debian_with("sshd", "openssh-server")
-
-
 def debian_with_systemd() -> Path:
     """A Debian 12 root with systemd and what the local runtime needs from the distribution."""
-    return debian_with("service", *systemd.PACKAGES, "nginx-light", "make", "python3")
+    wanted = [*systemd.PACKAGES, "nginx-light", "make", "python3"]
+    return _made_from(debian("bookworm"), "bookworm-service", wanted)
 
 
 def debian_with_docker() -> Path:
-    """A Debian 12 root with sshd and all that init-server.sh would install, for tests that are not about that."""
-    return _made_from(debian_with_sshd(), "bookworm-docker", SYSTEMS["debian-12"].requested, packages("debian-12"))
+    """A Debian 12 root with all that init-server.sh would install, for tests that are not about that."""
+    return _made_from(debian("bookworm"), "bookworm-docker", SYSTEMS["debian-12"].requested, packages("debian-12"))
 
 
 def _made_from(base: Path, name: str, wanted: Sequence[str], folder: Path | None = None) -> Path:
@@ -172,7 +166,7 @@ class Site:
         """A host whose Docker was installed and runs before init-server.sh does: the bundle needs no packages."""
         host = self.host_of(debian_with_docker(), name, media, address)
         host.says("sh", "-c", "setsid --fork dockerd </dev/null >>/var/log/dockerd.log 2>&1")
-        until(f"the Docker of {name} answers", lambda: host.run("docker", "version").returncode == 0)
+        until(f"the Docker of {name} answers", lambda: answers(Path(f"/proc/{host.pid}/root/run/docker.sock")))
         return host
 
     def host_with_systemd(self, name: str, media: Path, first: First = systemd.SYSTEMD) -> Host:

@@ -164,9 +164,8 @@ class Host:
         return found
 
     def stop(self) -> None:
-        """End all its processes, the first one last, and take its root away."""
-        self.run("docker", "swarm", "leave", "--force")
-        self.shut_down()
+        """End all its processes, and take its root away."""
+        self.cut_power()
         for folder in (self.root, self.root.with_suffix(".usr")):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -10,7 +10,7 @@ PACKAGES = ("systemd", "systemd-sysv", "dbus", "udev")
 MASKED = (
     "systemd-sysctl.service", "systemd-modules-load.service", "systemd-tmpfiles-setup-dev.service", "getty.target",
     "systemd-timesyncd.service", "systemd-random-seed.service", "systemd-logind.service", "systemd-update-utmp.service",
-    "timers.target",
+    "timers.target", "ssh.service",
 )  # fmt: skip
 # No journal on disk; a disk that is missing is waited for less long than the 90 s of a real server; and of the devices
 # that are there before udev is, only the loop devices are this host's.

@@ -1,17 +1,26 @@
-"""`make init HOSTS=...`: over real SSH, to bare servers, from the machine of whoever runs them."""
+"""Two servers over their life.
+
+`make init HOSTS=...` over real SSH, from the machine of whoever runs them; a newer bundle on both while tasks run, and
+the older one again; a manager that is lost, and its swarm from a backup on the other server.
+"""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
+from scripts.bootstrap.checks.bundle import age_note
 from scripts.cluster.config import ROOT
 from tests.bundles import make_model
+from tests.cluster.init import bundles
 from tests.cluster.init.bundles import Image
-from tests.cluster.init.conftest import Site, debian_with_sshd
+from tests.cluster.init.conftest import Site
 from tests.cluster.init.hosts import Host, connect
+from tests.cluster.init.test_init_kit import BEFORE, A, B, kit
 from tests.cluster.init.test_init_server import slots
 from tests.cluster.init.trees import difference, tree
 from tests.service import bare_environment
+from tests.wait import until
 
 THERE = "/root/wanwu-bundle"
 ORDER = ("--bundle", THERE, "--models", f"{THERE}/models")
@@ -28,7 +37,30 @@ name = "two"
 address = "10.77.0.2"
 workers = 1
 """
-CHANGES = 17  # of a bare server without systemd; one fewer where Docker is installed
+CHANGES = 16  # of a server that has Docker, without systemd
+# A task on each server that needs nothing but what the server has.
+STILL = """
+for place in /usr /lib64 /lib; do set -- "$@" --mount type=bind,ro,source=$place,target=$place; done
+docker service create --quiet --name still --mode global --no-resolve-image --restart-condition none "$@" \
+    wanwu-tiny:test /usr/bin/sleep infinity
+"""
+LIFE = "docker ps --quiet --no-trunc; cat /run/docker.pid"
+KIT, FILE, ARCHIVE = "/opt/wanwu/kit", "/etc/wanwu/cluster.toml", "/media/backup.tar.gz"
+EDITED = 'port = 9000\n[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
+OWN = f"""
+set -e
+printf '%s' '{EDITED}' >{FILE}
+mkdir -p {KIT}/models/mine /etc/wanwu/tls
+echo kept >{KIT}/models/mine/model.toml
+echo secret >/etc/wanwu/own.key
+chmod 400 /etc/wanwu/own.key
+echo certificate >/etc/wanwu/tls/server.crt
+echo state | docker config create wanwu-test -
+docker node update --label-add wanwu.server=one one
+"""
+STATE = (
+    "docker config ls --format '{{.Name}}'; docker swarm join-token --quiet worker; docker node ls --format '{{.ID}}'"
+)
 EXPIRED = "SWMTKN-1-" + "a" * 50 + "-" + "b" * 25 + "@10.77.0.1"
 # sshd takes the connection from its standard input, as inetd gives it: no network leads into these hosts.
 CONFIG = """
@@ -60,8 +92,8 @@ def ssh(folder: Path, hosts: list[Host]) -> str:
     return f"ssh -F {config}"
 
 
-def make_init(folder: Path, program: str, hosts: str) -> subprocess.CompletedProcess[str]:
-    command = ["make", "--no-print-directory", "init", f"HOSTS={hosts}", f"BUNDLE={folder / 'media/bundle'}"]
+def make_init(folder: Path, program: str, hosts: str, bundle: Path) -> subprocess.CompletedProcess[str]:
+    command = ["make", "--no-print-directory", "init", f"HOSTS={hosts}", f"BUNDLE={bundle}"]
     environ = bare_environment() | {"WANWU_SSH": program}
     command += [
         f"CLUSTER={folder / 'cluster.toml'}",
@@ -71,54 +103,60 @@ def make_init(folder: Path, program: str, hosts: str) -> subprocess.CompletedPro
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environ)
 
 
+def make(host: Host, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run make in the kit, which it leaves as it is."""
+    return host.run("env", "PYTHONDONTWRITEBYTECODE=1", "make", "-C", KIT, *arguments)
+
+
 def nodes(host: Host) -> list[str]:
     return sorted(host.says("docker", "node", "ls", "--format", "{{.Hostname}} {{.Status}}").splitlines())
 
 
-def test_two_bare_servers_become_a_swarm_and_one_that_is_not_there_is_named(site: Site, tiny: Image) -> None:
+def life(*hosts: Host) -> list[str]:
+    """What runs on the hosts: their containers and their Docker."""
+    return [host.says("sh", "-c", LIFE) for host in hosts]
+
+
+def test_two_servers_become_a_swarm_take_a_newer_bundle_and_the_older_again_and_survive_the_loss_of_the_manager(
+    site: Site, tiny: Image
+) -> None:
     odd = make_model(site.folder / ODD)
-    media = site.carry(["debian-12"], [tiny], odd)
+    bundle = site.carry([], [tiny], odd) / "bundle"
+    bundles.renew(bundle, A, BEFORE)
     empty = site.folder / "empty"
     empty.mkdir()
-    one = site.host_of(debian_with_sshd(), "one", empty)
+    one = site.host_with_docker("one", empty)
     two = site.host_with_docker("two", empty, "10.77.0.2")
     connect(one, two, "10.77.0.2")
     program = ssh(site.folder, [one, two])
+    bare = tree(two)
     # What a connection that broke has left of a large file, and a file that is damaged.
-    large = max((media / "bundle/packages").rglob("*.deb"), key=lambda path: path.stat().st_size)
-    place = one.root / "root/wanwu-bundle" / large.relative_to(media / "bundle")
+    large = max(bundle.rglob("*"), key=lambda path: path.stat().st_size)
+    place = one.root / "root/wanwu-bundle" / large.relative_to(bundle)
     place.parent.mkdir(parents=True)
-    place.write_bytes(large.read_bytes()[:5_000_000])
+    place.write_bytes(large.read_bytes()[:2_000_000])
     (one.root / "root/wanwu-bundle/MANIFEST.json").write_text("damaged")
-    cluster = site.folder / "cluster.toml"
-    cluster.write_text(CLUSTER)
+    (site.folder / "cluster.toml").write_text(CLUSTER)
 
-    done = make_init(site.folder, program, "one two root@nowhere.invalid")
+    done = make_init(site.folder, program, "one two root@nowhere.invalid", bundle)
     lines = [line for line in done.stderr.splitlines() if line.startswith("!! ")]
     assert [line.partition(" (")[0] for line in lines] == ["!! root@nowhere.invalid: cannot connect"], done.stderr
     assert done.returncode != 0
-    assert f"-- one: one is a member, changes made: {CHANGES}" in done.stdout
-    assert f"-- two: two is a member, changes made: {CHANGES - 1}" in done.stdout
+    for name in ("one", "two"):
+        assert f"-- {name}: {name} is a member, changes made: {CHANGES}" in done.stdout
     assert [line for line in done.stdout.splitlines() if "make up" in line] == [
         "-- one: to serve: list servers and models in /etc/wanwu/cluster.toml, then: cd /opt/wanwu/kit && make up"
     ]
     assert nodes(one) == ["one Ready", "two Ready"]
     assert "SWMTKN" not in "".join(path.read_text() for path in (site.folder / "run/init").iterdir())
-    assert (site.folder / "run/init/two.log").read_text().count("-> ") == CHANGES - 1
+    assert (site.folder / "run/init/two.log").read_text().count("-> ") == CHANGES
     assert os.stat(site.folder / "run/init/one.log").st_mode & 0o777 == 0o600
 
     assert (len(slots(one)), len(slots(two))) == (2, 1)
-    assert two.says("cat", "/etc/wanwu/cluster.toml") == CLUSTER.strip()
+    assert two.says("cat", FILE) == CLUSTER.strip()
     assert one.says("ls", "/srv/wanwu/models").splitlines() == [ODD.strip(), "photos"]
 
-    token = one.says("docker", "swarm", "join-token", "--quiet", "worker")
-    again = make_init(site.folder, program, "one two")
-    assert again.returncode == 0, again.stderr
-    assert one.says("docker", "swarm", "join-token", "--quiet", "worker") != token
-    assert "-- two: 0 of " in again.stdout
-    assert "-- one: nothing changed: one is up to date" in again.stdout
-    assert "-- two: nothing changed: two is up to date" in again.stdout
-
+    both_take_a_newer_bundle_and_the_older_again_while_tasks_run(site.folder, program, bundle, one, two)
     two.says("docker", "swarm", "leave")
     before = tree(two)
     refused = two.run("bash", f"{THERE}/init-server.sh", *ORDER, "--join-file", "-", given=EXPIRED)
@@ -127,3 +165,75 @@ def test_two_bare_servers_become_a_swarm_and_one_that_is_not_there_is_named(site
     (line,) = refused.stderr.splitlines()
     assert line.startswith("!! the manager at 10.77.0.1:2377 did not accept this server (")
     assert line.endswith("): get a fresh token with `docker swarm join-token worker` there")
+
+    until("one knows that two has left", lambda: "two Down" in nodes(one))
+    one.says("docker", "node", "rm", "two")
+    one.says("docker", "service", "rm", "still")
+    the_managers_swarm_and_configuration_go_on(empty / "backup.tar.gz", one, two)
+    gone = two.run("bash", f"{THERE}/init-server.sh", "--uninstall")
+    assert (gone.returncode, gone.stderr) == (0, "")
+    two.says("rm", "-r", "/etc/wanwu", "/var/lib/wanwu", THERE, f"{Path(THERE).parent}/wanwu-cluster.toml")
+    assert difference(bare, tree(two)) == ""
+
+
+def both_take_a_newer_bundle_and_the_older_again_while_tasks_run(
+    folder: Path, program: str, bundle: Path, one: Host, two: Host
+) -> None:
+    older = folder / "older"
+    shutil.copytree(bundle, older)
+    one.says("sh", "-c", STILL)
+    running, token = life(one, two), one.says("docker", "swarm", "join-token", "--quiet", "worker")
+    # As a worker holds a file of its model open.
+    one.says("ln", f"{THERE}/MANIFEST.json", "/root/held")
+    held = one.says("cat", "/root/held")
+
+    bundles.renew(bundle, B)
+    newer = make_init(folder, program, "one two", bundle)
+    assert newer.returncode == 0, newer.stderr
+    assert one.says("docker", "swarm", "join-token", "--quiet", "worker") != token
+    for host in (one, two):
+        assert f"-- {host.name}: 2 of " in newer.stdout
+        assert f"-- {host.name}: {host.name} is a member, changes made: 2" in newer.stdout
+        assert host.says("readlink", KIT) == kit(B)
+    assert one.says("cat", "/root/held") == held
+
+    back = make_init(folder, program, "one two", older)
+    assert back.returncode == 0, back.stderr
+    for host in (one, two):
+        assert f"-- {host.name}: {age_note(BEFORE, bundles.CREATED)}" in back.stdout
+        assert f"-- {host.name}: {host.name} is a member, changes made: 1" in back.stdout
+        assert host.says("readlink", KIT) == kit(A)
+    assert life(one, two) == running
+
+
+def the_managers_swarm_and_configuration_go_on(archive: Path, one: Host, two: Host) -> None:
+    """`make backup` on one, which is lost, and `make restore` on two, which is in no swarm."""
+    one.says("sh", "-c", OWN)
+    state = one.says("sh", "-c", STATE)
+    assert state.splitlines()[0] == "wanwu-test"
+    assert make(one, "backup", f"OUT={ARCHIVE}").returncode == 0
+    assert os.stat(archive).st_mode & 0o777 == 0o600
+    assert one.says("docker", "node", "inspect", "self", "--format", "{{.Status.State}}") == "ready"
+    refused = make(one, "restore", f"FILE={ARCHIVE}")
+    assert "!! found a server that is in a swarm, needed one that is in none" in refused.stderr
+    one.says("sh", "-c", one.first.stop)
+
+    before = tree(two)
+    archive.with_name("half.tar.gz").write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
+    refused = make(two, "restore", "FILE=/media/half.tar.gz")
+    assert refused.returncode != 0
+    assert "needed a whole archive that `make backup` wrote" in refused.stderr
+    assert difference(before, tree(two)) == ""
+
+    done = make(two, "restore", f"FILE={ARCHIVE}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert two.says("sh", "-c", STATE) == state
+    assert two.says("docker", "node", "ls", "--format", "{{.Hostname}} {{.Status}} {{.ManagerStatus}}") == (
+        "two Ready Leader"
+    )
+    assert two.says("docker", "node", "inspect", "self", "--format", '{{index .Spec.Labels "wanwu.server"}}') == "one"
+    assert two.says("cat", FILE, f"{KIT}/models/mine/model.toml", "/etc/wanwu/own.key").splitlines() == [
+        *EDITED.splitlines(), "kept", "secret"
+    ]  # fmt: skip
+    assert two.says("stat", "-c", "%a", "/etc/wanwu/own.key") == "400"
+    assert two.says("ls", f"{FILE}.before-restore")

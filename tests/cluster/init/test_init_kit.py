@@ -55,10 +55,17 @@ def write(host: Host, path: str, text: str) -> None:
     host.says("sh", "-c", 'printf %s "$2" >"$1"', "-", path, text)
 
 
-def test_a_later_bundle_leaves_what_is_the_operators_and_the_kit_before(site: Site, tiny: Image) -> None:
+def test_a_later_bundle_leaves_what_is_the_operators_and_the_kit_before_even_one_of_the_first_releases(
+    site: Site, tiny: Image
+) -> None:
     media = site.carry([], [tiny])
     host = site.host_with_docker("zeta", media)
     before = tree(host)
+    later_bundles_leave_what_is_the_operators(host, media, before)
+    a_kit_of_the_first_releases_is_moved_aside(host, media, before)
+
+
+def later_bundles_leave_what_is_the_operators(host: Host, media: Path, before: str) -> None:
     bundles.renew(media / "bundle", A)
     set_up_as_shown(host, before, *ORDER)
     assert host.says("cat", FILE) == (ROOT / "compose/cluster.toml").read_text().strip()
@@ -112,12 +119,11 @@ def test_a_later_bundle_leaves_what_is_the_operators_and_the_kit_before(site: Si
     only_the_operators_is_left(host, before)
 
 
-def test_a_kit_of_before_is_moved_aside_and_its_cluster_toml_and_models_are_kept(site: Site, tiny: Image) -> None:
-    media = site.carry([], [tiny])
-    host = site.host_with_docker("zeta", media)
-    before = tree(host)
+def a_kit_of_the_first_releases_is_moved_aside(host: Host, media: Path, before: str) -> None:
+    """And its cluster.toml and models are kept."""
     bundles.renew(media / "bundle", A)
-    set_up_as_shown(host, before, *ORDER)
+    first = host.init(*ORDER)
+    assert (first.returncode, first.stderr) == (0, "")
     host.says("sh", "-c", AS_BEFORE)
     bundles.renew(media / "bundle", B)
 

@@ -1,5 +1,7 @@
 """init-server.sh on Debian servers with systemd: the mount unit, Docker, and what a boot makes of both."""
 
+import json
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from tests.cluster.init.test_init_server import (
     changes,
     read_in_a_container,
     set_up_as_shown,
+    slots,
     volume_image,
 )
 from tests.cluster.init.trees import difference, tree
@@ -73,6 +76,8 @@ def test_a_disk_is_mounted_before_docker_at_every_boot_and_without_it_docker_doe
         assert UNIT in shown(host, "docker", "Requires")
         assert UNIT in shown(host, "docker", "After")
 
+        what_the_packages_and_the_slots_are(host)
+
         made, engine = tree(host), shown(host, "docker", "MainPID")
         assert NOTHING.format("gamma") in host.init(*order).stdout
         assert difference(made, tree(host)) == ""
@@ -105,6 +110,22 @@ def test_a_disk_is_mounted_before_docker_at_every_boot_and_without_it_docker_doe
     assert difference(before, tree(host)) == ""
     assert difference(units_before, units(host)) == ""
     assert (media / "bundle/models/photos/model.toml").exists()
+
+
+def what_the_packages_and_the_slots_are(host: Host) -> None:
+    assert host.says("dpkg", "--audit") == ""
+    versions = host.says("sh", "-c", "docker compose version --short && docker buildx version && python3 --version")
+    assert re.fullmatch(r"2\..*\n.* 0\..*\nPython 3\.11\..*", versions)
+    daemon = json.loads((host.root / "etc/docker/daemon.json").read_text())
+    assert daemon == {
+        "cgroup-parent": f"/{host.cgroup}",
+        "node-generic-resources": [f"slot={name}" for name in slots(host)],
+        "labels": ["wanwu.slots={}"],
+    }
+    resources = "{{json .Description.Resources.GenericResources}}"
+    told = json.loads(host.says("docker", "node", "inspect", "self", "--format", resources))
+    assert [each["NamedResourceSpec"]["Value"] for each in told] == sorted(slots(host))
+    assert host.says("sh", "-lc", "echo $HF_HUB_OFFLINE $TORCH_HOME") == "1 /srv/wanwu/models/.cache/torch"
 
 
 # The image has no program: the host's is used.

@@ -69,7 +69,7 @@ class Results:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no probe time out because the machine is busy."""
-    monkeypatch.setattr(probe, "PROBE_TIMEOUT_S", TIMEOUT_S)
+    monkeypatch.setattr(probe, "PATIENCE_S", (TIMEOUT_S,))
 
 
 @contextmanager
@@ -232,11 +232,25 @@ def test_metrics_are_collected_and_who_hangs_on_them_delays_no_probe() -> None:
 
 
 def test_an_answer_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "PROBE_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(probe, "PATIENCE_S", (0.5,))
     endless = [Server(name, behave) for name, behave in ENDLESS.items()]
     with probing(*endless) as results:
         until("each was given up", lambda: all(results.probes[name] for name in ENDLESS))
     assert [{reason for _, reason in results.states(server)} for server in endless] == [{"timed out"}] * len(ENDLESS)
+
+
+def is_slow(server: Server, connection: socket.socket) -> None:
+    while connection.recv(1000):
+        server.over.wait(0.2)
+        connection.sendall(answer("ready", server.name))
+
+
+def test_a_slow_worker_gets_more_time_and_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "PATIENCE_S", (0.02, TIMEOUT_S))
+    server = Server("slow", is_slow)
+    with probing(server) as results:
+        until("some probes", lambda: len(results.probes["slow"]) >= 4)
+    assert [found.reason for found in results.probes["slow"]][:4] == ["timed out", None, None, None]
 
 
 def test_a_member_that_is_followed_no_more_is_left_alone() -> None:

@@ -2,20 +2,33 @@
 
 import re
 
-from nginx.gate.__main__ import INTERVAL_VARIABLE
+from nginx.gate.__main__ import DEFAULT_INTERVAL_S, INTERVAL_VARIABLE
+from nginx.gate.events import BATCH_S
 from nginx.gate.freshness import FRESH, window
 from nginx.gate.options import DEFAULTS
+from nginx.gate.probe import PATIENCE_S
+from nginx.gate.rules import FAILURES_TO_LEAVE
+from nginx.gate.schedule import JITTER, TICK_S
 from nginx.gate.upstreams import KEEPALIVE_S
 from scripts.cluster.config import ROOT
 from scripts.runtimes.local.launch import INHERITED_VARIABLES
 from worker.contract.errors import ErrorCode, torchserve_type
 from worker.contract.limits import LIMITS
 
+RELOAD_S = 0.25  # of Nginx, its check of the list included
+
 
 def test_every_runtime_passes_the_interval_on() -> None:
     assert INTERVAL_VARIABLE in INHERITED_VARIABLES
     for name in ("compose.yaml", "stack.yaml"):
         assert f"environment: [{INTERVAL_VARIABLE}" in (ROOT / "compose" / name).read_text()
+
+
+def test_a_frozen_worker_is_out_within_four_and_a_half_seconds() -> None:
+    assert len(PATIENCE_S) == FAILURES_TO_LEAVE
+    first = float(DEFAULT_INTERVAL_S) * (1 + JITTER)  # after one that was answered just before
+    found = first + FAILURES_TO_LEAVE * TICK_S + sum(PATIENCE_S) + BATCH_S
+    assert found + RELOAD_S <= 4.5
 
 
 def figure(directive: str, unit: str) -> int:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from scripts.base.errors import CommandError
-from scripts.host.debs import INDEX, SYSTEMS, Apt, read_stanzas
+from scripts.host.apt_texts import read_stanzas
+from scripts.host.debs import INDEX, Apt
+from scripts.host.systems import SYSTEMS
 
 
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="needs apt")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts.cluster.config import ROOT, parse_cluster
+from scripts.render.common import METRICS_PORT
 from scripts.render.compose import environment
 from tests.unit.scripts.render.test_compose import rendered
 
@@ -15,7 +16,9 @@ from tests.unit.scripts.render.test_compose import rendered
 @pytest.mark.skipif(not shutil.which("docker"), reason="needs the docker command, to read as Compose does; no engine")
 def test_compose_reads_the_intended_values(tmp_path: Path) -> None:
     folder = "/models/${HOME} $1 it's 100%"
-    cluster = parse_cluster('port = 8088\n[[models]]\nname = "photos"\nfolder = "/models"\n', "c.toml")
+    cluster = parse_cluster(
+        'port = 8088\nmetrics.port = 9000\n[[models]]\nname = "photos"\nfolder = "/models"\n', "c.toml"
+    )
     members = tmp_path / "a run: $HOME #1"
     (tmp_path / "compose.env").write_text(
         environment(cluster, "wanwu-gateway:0123456789ab", "wanwu-gateway:before", members, members / "tls")
@@ -31,12 +34,13 @@ def test_compose_reads_the_intended_values(tmp_path: Path) -> None:
         for name, service in read.items()
     }
     for number in (0, 1):
-        assert mounted[f"photos-{number}"] == [("bind", folder), ("volume", f"cache-this-cpu{number}")]
+        assert mounted[f"photos-{number}"] == [("bind", folder), ("volume", f"cache-photos-{number}")]
     assert mounted["gateway"] == [("volume", "entrance"), ("bind", str(members)), ("bind", str(members / "tls"))]
     cache = next(volume["target"] for volume in read["photos-0"]["volumes"] if volume["type"] == "volume")
     assert read["photos-0"]["environment"]["WANWU_CACHE"] == cache
     assert f"install -d -o 10001 -g 10001 {cache}\n" in (ROOT / "worker/Dockerfile").read_text()
     assert read["entrance"]["ports"][0]["published"] == "8080"
+    assert read["entrance"]["command"][-4:] == ["--port", "8080", "--port", str(METRICS_PORT)]
     assert read["photos-0"]["environment"]["HF_HUB_OFFLINE"] == "1"
     for service in read.values():
         assert (service["read_only"], service["init"], service["cap_drop"]) == (True, True, ["ALL"])

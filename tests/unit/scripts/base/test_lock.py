@@ -1,6 +1,7 @@
 import os
 import re
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -9,8 +10,9 @@ from scripts.__main__ import main
 from scripts.base.errors import CommandError
 from scripts.base.lock import exclusive
 from tests.unprivileged_user import as_unprivileged
+from tests.wait import until
 
-CHANGES = {"down", "drain", "restore", "rollback", "rollout", "up", "use"}
+CHANGES = {"cert", "down", "drain", "restore", "rollback", "rollout", "up", "use"}
 
 
 def refusal(path: Path) -> str:
@@ -54,6 +56,25 @@ def test_without_a_place_for_it_the_command_speaks_for_itself(tmp_path: Path) ->
         pass
 
 
+def test_a_patient_command_says_what_it_waits_for_and_goes_on_after_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock, done = tmp_path / "run.lock", []
+
+    def teach() -> None:
+        with exclusive(lock, "teach", patient=True):
+            done.append("teach")
+
+    teaching = Thread(target=teach)
+    with exclusive(lock, "up"):
+        teaching.start()
+        until("it waits", lambda: "-- waiting for make up (process " in capsys.readouterr().out)
+        done.append("up")
+    teaching.join()
+    assert done == ["up", "teach"]
+    assert not lock.exists()
+
+
 def test_exactly_the_commands_that_change_a_service_are_exclusive() -> None:
     assert {name for name in commands.names() if commands.load(name).exclusive} == CHANGES
 
@@ -67,3 +88,11 @@ def test_a_command_is_refused_while_another_holds_the_lock_of_its_run_directory(
         assert "found make rollout (process" in capsys.readouterr().err
         assert main([*down, str(tmp_path / "other")]) == 0
     assert main([*down, str(tmp_path / "run")]) == 0
+
+
+def test_a_command_that_changes_nothing_never_waits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cluster.toml").write_text('[[models]]\nname = "photos"\nfolder = "worker/photos"\n')
+    key = ["key", f"--cluster={tmp_path}/cluster.toml", f"--run-dir={tmp_path}/run"]
+    with exclusive(tmp_path / "run.lock", "up"):
+        assert main(key) == 0
+    assert capsys.readouterr().err == ""

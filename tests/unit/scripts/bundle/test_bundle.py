@@ -11,7 +11,7 @@ from scripts.bundle.run import _prepare_directory
 from scripts.cluster.config import ROOT
 from scripts.cluster.models import content_hash
 from scripts.host import images
-from scripts.host.debs import read_stanzas
+from scripts.host.apt_texts import read_stanzas
 from scripts.host.pins import read_pins
 from scripts.host.wheelhouse import LOCKS
 from scripts.models.model_store import StoredModel

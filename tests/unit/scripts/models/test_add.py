@@ -12,7 +12,7 @@ from scripts.models.options import AddModelOptions
 
 def error_lines(options: AddModelOptions) -> list[str]:
     with pytest.raises(CommandError) as caught:
-        add(options)
+        add(options, options.models / "run.lock")
     return list(caught.value.lines)
 
 

@@ -15,7 +15,7 @@ NEEDED = "needed hf:ORGANISATION/NAME, ms:ORGANISATION/NAME, torchvision:NAME, t
 
 def error_lines(options: FetchModelOptions) -> list[str]:
     with pytest.raises(CommandError) as caught:
-        model_fetch.fetch(options)
+        model_fetch.fetch(options, options.models / "run.lock")
     return list(caught.value.lines)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from scripts.cluster.config import parse_cluster
 from scripts.cluster.plan import plan
-from scripts.render.common import NOTICE
+from scripts.render.common import METRICS_PORT, NOTICE
 from scripts.render.compose import (
     PORT,
     environment,
@@ -75,7 +75,7 @@ def expected(number: int, cpus: str, gpu: str = "", devices: str = "") -> str:
         "    },\n"
         "    {\n"
         '     "type": "volume",\n'
-        f'     "source": "cache-this-{"gpu" if gpu else "cpu"}{number}",\n'
+        f'     "source": "cache-photos-{number}",\n'
         '     "target": "/cache"\n'
         "    }\n"
         "   ],\n"
@@ -88,7 +88,7 @@ def expected(number: int, cpus: str, gpu: str = "", devices: str = "") -> str:
 def test_workers_on_cpus_render_as_this_text() -> None:
     assert rendered("two-cores", "/srv/models/photos") == (
         f'# {NOTICE}\n{{\n "services": {{\n{expected(0, "0")},\n{expected(1, "1")},\n{ENTRANCE} }},\n'
-        ' "volumes": {\n  "cache-this-cpu0": {},\n  "cache-this-cpu1": {}\n }\n}\n'
+        ' "volumes": {\n  "cache-photos-0": {},\n  "cache-photos-1": {}\n }\n}\n'
     )
 
 
@@ -137,6 +137,7 @@ def test_the_environment_renders_as_this_text() -> None:
         "WANWU_GATEWAY_IMAGE='wanwu-gateway:0123456789ab'\n"
         "WANWU_MEMBERS='/srv/my run/members'\n"
         "WANWU_TLS='/srv/my run/tls'\n"
+        "WANWU_ENTRANCE_OPTIONS=''\n"
         f"WANWU_GATEWAY_TMP='{(1280 + 256) << 20}'\n"
         f"WANWU_GATEWAY_MEMORY='{(2048 + 1024) << 20}'\n"
     )
@@ -162,6 +163,14 @@ def test_workers_can_be_exchanged_and_the_rest_stays() -> None:
 
 def test_the_gateway_is_published_at_the_addresses_to_listen_on() -> None:
     text = rendered("two-cores", extra='[gateway]\nlisten = ["127.0.0.1", "::1"]\n')
-    assert json.loads(text.split("\n", 1)[1])["services"]["entrance"] == {
-        "ports": ["127.0.0.1:8080:8080", "[::1]:8080:8080"]
-    }
+    assert published(text) == ["127.0.0.1:8080:8080", "[::1]:8080:8080"]
+
+
+@pytest.mark.parametrize(
+    ("listen", "address"), [("", "127.0.0.1:"), ("listen = []", ""), ('listen = ["::1"]', "[::1]:")]
+)
+def test_metrics_with_a_port_of_their_own_are_published_at_theirs(listen: str, address: str) -> None:
+    extra = f"[metrics]\nport = 9000\n{listen}\n"
+    assert published(rendered("two-cores", extra=extra)) == ["8080:8080", f"{address}9000:{METRICS_PORT}"]
+    cluster = parse_cluster(f'{extra}[[models]]\nname = "photos"\nfolder = "/models"\n', "c.toml")
+    assert f"\nWANWU_ENTRANCE_OPTIONS='--port {METRICS_PORT}'\n" in environment(cluster, "", "", Path(), Path())

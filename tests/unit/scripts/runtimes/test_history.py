@@ -54,10 +54,11 @@ def test_each_command_is_recorded_with_how_it_ended(run: RunDir) -> None:
         raise CommandError("no room", "make some")
     with pytest.raises(KeyboardInterrupt), recorded(run, "rollout"):
         raise KeyboardInterrupt
-    with recorded(run, "down"):
+    with recorded(run, "down"), recorded(run, "key-revoke"):
         run.remove()
     assert [(change.command, change.outcome) for change in History(run).changes] == [
-        ("up", "ok"), ("use", "failed: no room"), ("rollout", "interrupted"), ("down", "ok"),
+        ("up", "ok"), ("use", "failed: no room"), ("rollout", "interrupted"), ("key-revoke", "ok"),
+        ("down", "ok"),
     ]  # fmt: skip
     assert all(change.at.endswith("Z") and change.by for change in History(run).changes)
 

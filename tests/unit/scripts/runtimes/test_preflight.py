@@ -11,10 +11,11 @@ from scripts.cluster.config import Cluster, parse_cluster
 from scripts.cluster.hardware import Hardware
 from scripts.cluster.models import ModelInfo
 from scripts.cluster.plan import Plan, plan
-from scripts.runtimes.preflight import listen_faults, memory_faults, port_faults
+from scripts.runtimes.preflight import listen_faults, memory_faults, port_faults, room_for
 from tests.service import free_ports
-from tests.unit.hardware import recorded
+from tests.unit.hardware import FOLDER, recorded
 from tests.unprivileged_user import as_unprivileged
+from worker.contract.nvidia import MEBIBYTE, GpuMemory, parse_memory
 
 PHOTOS = '[[models]]\nname = "photos"\nfolder = "worker/photos"\n'
 LARGE = {"photos": ModelInfo("openvino", Path("a.jpg"), 100_000_000)}
@@ -113,3 +114,38 @@ def test_only_addresses_of_this_machine_can_be_listened_on() -> None:
     assert listen_faults(["127.0.0.1", "0.0.0.0"]) == []
     (fault,) = listen_faults(["127.0.0.1", "203.0.113.9"])
     assert fault == "gateway/listen: found 203.0.113.9, needed addresses of this machine: `ip address` lists them"
+
+
+def smi_memory(machine: str) -> dict[str, GpuMemory]:
+    return parse_memory((FOLDER / machine / "nvidia-smi-memory.txt").read_text())
+
+
+def test_the_memory_of_gpus_is_read_where_they_say_it() -> None:
+    first, *_ = smi_memory("eight-gpus").values()
+    assert first == GpuMemory(1563 * MEBIBYTE, 79516 * MEBIBYTE)
+    assert len(smi_memory("eight-gpus")) == 8
+    assert len(smi_memory("mig")) == 1  # the other GPU says [N/A], and no MIG device is listed
+    assert parse_memory("NVIDIA-SMI has failed because it could not communicate with the driver.") == {}
+
+
+def room(machine: str, *numbers: int, megabytes: int = 1_000_000, network: int = 100_000_000) -> int:
+    """For how many of the planned workers with these numbers the `machine` has room."""
+    workers = plan(parse_cluster(PHOTOS, "c.toml"), {"this": recorded(machine)}).workers
+    model = {"photos": ModelInfo("torch", Path("a.jpg"), network)}
+    starting = [workers[number] for number in numbers or range(len(workers))]
+    return room_for(starting, model, LIMITS, megabytes * 1_000_000, smi_memory(machine))
+
+
+def test_a_gpu_has_room_for_as_much_again_as_it_holds_and_a_full_one_has_none() -> None:
+    assert room("eight-gpus", 0, 1) > 2
+    assert room("eight-gpus", 4, 5) == 0  # GPU 5 holds three quarters of its memory
+    assert room("eight-gpus", 0, network=42_000_000_000) == 0
+
+
+def test_where_a_gpu_does_not_say_its_memory_the_old_worker_stops_first() -> None:
+    assert [room("mig", number) for number in (0, 1, 2)] == [0, 0, 0]
+
+
+def test_beside_a_gpu_the_memory_of_the_machine_counts_too() -> None:
+    assert room("eight-gpus", 0, megabytes=100) == 0
+    assert room_for([], {}, LIMITS, 5, {}) == 5

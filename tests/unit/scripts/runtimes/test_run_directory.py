@@ -216,3 +216,16 @@ def test_the_logs_of_make_init_are_kept_and_do_not_prevent_a_start(tmp_path: Pat
     run.remove()
     assert run_dir(run.path) == run
     assert [path.name for path in run.path.rglob("*.*")] == ["one.log"]
+
+
+def test_the_caches_of_workers_that_are_gone_are_removed_and_no_link_is_followed(tmp_path: Path) -> None:
+    run = run_dir(tmp_path / "run")
+    run.create({}, OWN)
+    for folder in (run.path / "cache/photos-0", run.path / "cache/photos-1", tmp_path / "else/photos-1"):
+        (folder / "compiled").mkdir(parents=True)
+    run.remove_caches(["photos-0", "photos-7"])
+    assert [path.name for path in (run.path / "cache").iterdir()] == ["photos-1"]
+    (run.path / "cache").rename(run.path / "cache.old")
+    (run.path / "cache").symlink_to(tmp_path / "else")
+    run.remove_caches(["photos-1"])
+    assert (tmp_path / "else/photos-1/compiled").is_dir()

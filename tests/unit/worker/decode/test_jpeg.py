@@ -16,7 +16,7 @@ from worker.contract.errors import ErrorCode
 from worker.decode import COLOUR, Bounds, Geometry, decode, jpeg_end, open_image
 from worker.decode.budget import no_deadline
 from worker.decode.jpeg import open_jpeg
-from worker.decode.jpeg_end import MAX_SCANNED_PIXELS, PIECE_BYTES
+from worker.decode.jpeg_end import MAX_SCANNED_PIXELS, PIECE
 
 WHOLE = Geometry((32, 32), None, "bilinear")
 SCAN = b"\xff\xda"
@@ -202,7 +202,7 @@ def test_12_bits_of_four_components_are_named() -> None:
     assert "found a JPEG of 4 components in 12 bits a sample, which is not served" in error.message
 
 
-@pytest.mark.parametrize("before", [0, 1, PIECE_BYTES - 2, PIECE_BYTES - 1, PIECE_BYTES, 3 * PIECE_BYTES])
+@pytest.mark.parametrize("before", [0, 1, 2, 2 * PIECE - 2, 2 * PIECE - 1, 2 * PIECE, 6 * PIECE])
 def test_every_scan_is_counted_wherever_it_starts(before: int) -> None:
     data = SCAN + b"\xff" * before + SCAN
     assert jpeg_end._count_scans(data) == data.count(SCAN) == 2

@@ -193,7 +193,7 @@ def test_only_int8_networks_are_cached(model_folders: Path, tmp_path: Path) -> N
     for name in ("f32", "int8"):
         cache = tmp_path / name
         first = load_engine(read_folder(model_folders / name), "auto", 1, cache=str(cache)).infer(PIXELS[:4])
-        assert len(list(cache.glob("*.blob"))) == (2 if name == "int8" else 0)
+        assert len(list(cache.rglob("*.blob"))) == (2 if name == "int8" else 0)
         assert np.array_equal(
             load_engine(read_folder(model_folders / name), "auto", 1, cache=str(cache)).infer(PIXELS[:4]), first
         )
@@ -205,11 +205,21 @@ def test_a_damaged_cache_is_rebuilt(model_folders: Path, tmp_path: Path, damage:
         return load_engine(read_folder(model_folders / "int8"), "auto", 1, cache=str(tmp_path)).infer(PIXELS[:4])
 
     expected = answers()
-    for blob in tmp_path.glob("*.blob"):
+    for blob in tmp_path.rglob("*.blob"):
         blob.chmod(0o600)
         blob.write_bytes(damage)
     assert np.array_equal(answers(), expected)
-    assert all(blob.read_bytes() != damage for blob in tmp_path.glob("*.blob"))
+    assert all(blob.read_bytes() != damage for blob in tmp_path.rglob("*.blob"))
+
+
+def test_what_was_cached_of_other_model_files_is_removed(model_folders: Path, tmp_path: Path) -> None:
+    former, texts = tmp_path / "compiled/0123456789ab-2024.0", tmp_path / "texts"
+    for folder in (former, texts):
+        folder.mkdir(parents=True)
+        (folder / "kept.blob").touch()
+    load_engine(read_folder(model_folders / "int8"), "auto", 1, cache=str(tmp_path))
+    assert not former.exists()
+    assert [path.parent.name for path in tmp_path.rglob("kept.blob")] == ["texts"]
 
 
 @pytest.mark.parametrize("place", ["file/cache", "/proc/cache"])

@@ -38,7 +38,7 @@ def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Says:
     return put
 
 
-@pytest.mark.parametrize("fault", [NO_LEADER, OUT_OF_SEQUENCE, TOO_LATE, LOST_LEADER])
+@pytest.mark.parametrize("fault", [NO_LEADER, OUT_OF_SEQUENCE, TOO_LATE, "context deadline exceeded", LOST_LEADER])
 def test_managers_that_have_not_decided_are_asked_again(
     says: Says, capsys: pytest.CaptureFixture[str], fault: str
 ) -> None:

@@ -1,12 +1,14 @@
 """Packages for bare servers: their mirrors, and that all scripts name the same engine. No mirror is contacted."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
-from scripts.host.debs import ENGINE, NEWER_SUITE, SYSTEMS, mirrors, preferences, read_stanzas, read_uris, sources
+from scripts.host.apt_texts import mirrors, preferences, read_stanzas, read_uris, settings, sources
+from scripts.host.systems import ENGINE, NEWER_SUITE, SYSTEMS
 
 HERE = {
     "bookworm": "http://mirror/debian/",
@@ -93,3 +95,11 @@ def test_an_index_is_read_stanza_by_stanza() -> None:
     assert (first.name, first.version, first.file, first.bytes) == ("b", "1:2.0+x-1", "b_2.0+x-1_amd64.deb", 12)
     assert (second.name, second.sha256) == ("c", "11")
     assert first.stanza.endswith("SHA256: 00")
+
+
+def test_apt_has_this_machines_way_to_the_mirrors_and_nothing_else_of_it() -> None:
+    dump = 'Acquire::http::Proxy "http://p";\nAPT::Install-Recommends "1";\nDir::State "var/lib/apt";\n'
+    lines = settings(Path("/r"), dump).splitlines()
+    assert lines[0] == 'Acquire::http::Proxy "http://p";'
+    assert 'Dir::State::status "/r/status";' in lines
+    assert not [line for line in lines if "Recommends" in line or "var/lib" in line]
