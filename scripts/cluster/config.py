@@ -163,7 +163,8 @@ def parse_cluster(text: str, source: str) -> Cluster:
     limits, gateway, access, clients, tls, swarm, metrics = tables.values()
     models = read_all(document.get("models", []), "models", faults)
     servers = read_all(document.get("servers", [{}]), "servers", faults)
-    if faults := [*faults, *_limit_faults(limits, gateway), *_list_faults(models, servers)]:
+    faults += [*_limit_faults(limits, gateway), *_port_faults(top, metrics), *_list_faults(models, servers)]
+    if faults:
         raise CommandError(*(f"{source}: {fault}" for fault in faults))
     folder = (ROOT / source).parent
     return Cluster(
@@ -189,6 +190,12 @@ def _limit_faults(limits: Mapping[str, Any], gateway: Mapping[str, Any]) -> Iter
     most, least = gateway.get("bodies_mb"), MIN_BODIES * limits.get("max_body_mb", 0)
     if most is not None and most < least:
         yield f"{GATEWAY}/bodies_mb: found {most}, needed at least {least}, {MIN_BODIES} times max_body_mb"
+
+
+def _port_faults(top: Mapping[str, Any], metrics: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a fault if clients and Prometheus would ask at one port."""
+    if (port := metrics.get("port")) and port == top.get("port"):
+        yield f"{METRICS}/port: found {port}, the gateway's port, needed another: clients would get one or the other"
 
 
 def _list_faults(models: list[dict[str, Any]], servers: list[dict[str, Any]]) -> Iterator[str]:

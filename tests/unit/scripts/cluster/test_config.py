@@ -381,6 +381,7 @@ def test_what_one_client_may_do_and_the_certificate_are_read() -> None:
         ("[tls]\nhsts_days = 9999", "tls/hsts_days: found 9999, needed a whole number of days from 0 to 730"),
         ("[tls]\ncert = 1", "tls/cert: unknown key, "),
         ("[metrics]\nport = 65536", "metrics/port: found 65536, needed a port from 1 to 65535, or 0"),
+        ("[metrics]\nport = 8080", "metrics/port: found 8080, the gateway's port, needed another: "),
         ('[metrics]\nlisten = ["a"]', 'metrics/listen: found ["a"], needed a list of IPv4 and IPv6 addresses'),
         ("[metrics]\ntarget_ms = 0", "metrics/target_ms: found 0, needed a whole number from 1 to 60000"),
         ("[metrics]\ntarget = 1", "metrics/target: unknown key, "),
