@@ -1,17 +1,22 @@
 """The web page, used the way a person uses it: real clicks, real drags, a real clipboard, real keys."""
 
 import base64
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import ElementClickInterceptedException, StaleElementReferenceException
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.browser.chromium import log
 from tests.browser.reader import VISIBLE, Absent, Reader
+from tests.wait import TIMEOUT_S
+
+# The element was rendered anew since it was found, or has moved: a person looks again.
+MOVED = (StaleElementReferenceException, ElementClickInterceptedException)
 
 CHOOSE = f"""
 const list = document.querySelector(arguments[0]);
@@ -55,14 +60,16 @@ class Page(Reader):
         self.wait(lambda: self.text("#workers"))
 
     def _act(self, selector: str, place: int, act: Callable[[WebElement], None]) -> None:
+        deadline = time.monotonic() + TIMEOUT_S
         while True:
             found = self.all(selector)
             if len(found) <= place:
                 raise Absent(f"{selector} [{place}]")
             try:
                 return act(found[place])
-            except StaleElementReferenceException:
-                continue  # rendered anew since it was found: a person sees no difference
+            except MOVED:
+                if time.monotonic() > deadline:
+                    raise
 
     def click(self, selector: str, place: int = 0) -> None:
         self._act(selector, place, WebElement.click)
@@ -140,6 +147,7 @@ class Page(Reader):
             yield
         finally:
             self.driver.execute_cdp_cmd(command, {"offline": False, "latency": 0, **unlimited})
+            self.driver.execute_cdp_cmd("Network.disable", {})
 
     @contextmanager
     def screen(self, width: int) -> Iterator[None]:
@@ -159,4 +167,4 @@ class Page(Reader):
         try:
             yield
         finally:
-            self.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+            self.driver.execute_cdp_cmd("Network.disable", {})

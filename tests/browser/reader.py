@@ -66,7 +66,11 @@ class Reader:
                 if condition():
                     return
             if late:
-                raise AssertionError(f"not true after {timeout_s} s; the page says:\n{self.text('body')}")
+                state = self.run("return [document.visibilityState, document.readyState]")
+                raise AssertionError(
+                    f"not true after {timeout_s} s; the page is {', '.join(state)} and says:\n{self.text('body')}\n"
+                    f"the browser says: {log(self.driver, 'browser')}"
+                )
 
     def run(self, script: str, *arguments: object) -> Any:
         return self.driver.execute_script(script, *arguments)

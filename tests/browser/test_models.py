@@ -64,7 +64,7 @@ def test_an_example_is_classified_like_a_file_by_a_click_or_by_keyboard_alone(
     page.wait_for("done")
     asked = page.requests("/status")
     page.wait(lambda: len(page.requests("/status")) > len(asked))
-    assert page.focused(".example:first-child"), "the next one is a key away"
+    page.wait(lambda: page.focused(".example:first-child"))  # the next one is a key away
     page.press(Keys.TAB, Keys.SPACE)
     page.wait_for("done", "done")
     assert page.best() == [samples[0].zh, samples[1].zh]

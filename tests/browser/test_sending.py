@@ -20,7 +20,9 @@ from selenium import webdriver
 from tests import folders
 from tests.browser.conftest import EXAMPLES, Sample
 from tests.browser.page import Page
+from tests.hostile.jpeg import many_scans
 from tests.service import NO_DRAIN, Service, create, table
+from tests.wait import until
 from worker.contract.error_codes import ErrorCode
 
 BELOW = 200_000  # bytes; a scaled image of the fruit model's size has far fewer
@@ -228,17 +230,20 @@ def control(service: Service, action: str) -> None:
 
 @contextmanager
 def load(service: Service, image: bytes) -> Iterator[None]:
-    """Have twice as many clients as workers send `image` again and again while the block runs."""
-    over = threading.Event()
+    """Have twice as many clients as workers send `image` again and again while the block runs; it begins with a 429."""
+    over, full = threading.Event(), threading.Event()
 
     def send() -> None:
-        while not over.is_set():
+        while not over.wait(0.02):
             answer = requests.post(f"{service.endpoint}/predict", data=image, timeout=60)
             assert answer.status_code in (200, 429)
+            if answer.status_code == 429:
+                full.set()
 
     with ThreadPoolExecutor(4) as pool:
         clients = [pool.submit(send) for _ in range(4)]
         try:
+            until("no worker is free", full.is_set)
             yield
         finally:
             over.set()
@@ -247,13 +252,12 @@ def load(service: Service, image: bytes) -> Iterator[None]:
 
 
 def test_while_no_worker_is_free_or_there_the_images_wait_and_go_on_by_themselves(
-    browser: webdriver.Chrome, closing: Service, samples: list[Sample], tmp_path: Path
+    browser: webdriver.Chrome, closing: Service, samples: list[Sample]
 ) -> None:
-    slow = tmp_path / "slow.png"
-    Image.effect_noise((2000, 2000), 60).convert("RGB").save(slow, compress_level=1)
+    slow = many_scans(8_000, 30)  # little to send, and long to decode
     page = Page(browser, closing.endpoint)
     paths = [sample.path for sample in samples]
-    with load(closing, slow.read_bytes()):
+    with load(closing, slow):
         page.choose(*paths)
         page.wait(lambda: re.fullmatch(r"The service is busy\. \d images? waits? and .+", page.text("#trouble")))
     page.wait_for("done", "done", "done")

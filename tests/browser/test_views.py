@@ -45,7 +45,7 @@ def test_links_the_back_button_and_addresses_lead_to_the_views(page: Page, endpo
     page.wait(lambda: (view(page), page.driver.title) == ("classify", "Wanwu · image classification"))
     go(page, "cluster")
     assert page.driver.title == "Cluster · Wanwu"
-    assert page.focused("#view-cluster h2")
+    page.wait(lambda: page.focused("#view-cluster h2"))
     go(page, "api")
     page.switch_to("zh")
     assert page.driver.title == "接口 · 万物"
@@ -100,10 +100,10 @@ def test_the_views_are_reached_and_used_by_keyboard_alone(page: Page) -> None:
     wait_until_filled(page, "api")
     page.tab_to("#code-curl")
     page.press(Keys.ARROW_RIGHT)
-    assert page.focused("#code-requests")
+    page.wait(lambda: page.focused("#code-requests"))
     assert page.text("#code").startswith("import requests")
     page.press(Keys.END)
-    assert page.focused("#code-javascript")
+    page.wait(lambda: page.focused("#code-javascript"))
     page.tab_to("#api-post-predict summary")
     page.press(Keys.ENTER)
     page.wait(lambda: page.shown("#api-post-predict form"))
