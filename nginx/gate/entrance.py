@@ -44,9 +44,8 @@ def _listen(family: socket.AddressFamily, host: str, port: int) -> socket.socket
         opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     opened.bind((host, port))
     opened.listen(BACKLOG)
-    opened.setblocking(
-        False
-    )  # Nginx takes it as it is, and a process of it that waits for a connection does nothing else
+    # Nginx takes it as it is, and a process of it that waits for a connection does nothing else.
+    opened.setblocking(False)
     return opened
 
 

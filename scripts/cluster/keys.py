@@ -110,24 +110,24 @@ def read_keys(cluster: Cluster) -> list[Key]:
 
 @contextmanager
 def held_keys(cluster: Cluster) -> Iterator[None]:
-    """Let no other command change the keys of `cluster` in the body; raise OSError if their folder cannot be opened."""
-    with locked(keys_file(cluster).parent, patient=True):
-        yield
+    """Let no other command change the keys of `cluster` in the body; raise CommandError for an OSError."""
+    path = keys_file(cluster)
+    try:
+        with locked(path.parent, patient=True):
+            yield
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}: needed a folder that this account can write") from error
 
 
 @contextmanager
 def changed_keys(cluster: Cluster) -> Iterator[list[Key]]:
     """Yield the keys of `cluster` as a list, and write what has become of it; one command at a time."""
-    path = keys_file(cluster)
-    try:
-        with held_keys(cluster):
-            keys = read_keys(cluster)
-            before = list(keys)
-            yield keys
-            if keys != before:
-                write_secret(path, "".join(json.dumps(asdict(key)) + "\n" for key in keys))
-    except OSError as error:
-        raise CommandError(f"{path}: {error.strerror}: needed a folder that this account can write") from error
+    with held_keys(cluster):
+        keys = read_keys(cluster)
+        before = list(keys)
+        yield keys
+        if keys != before:
+            write_secret(keys_file(cluster), "".join(json.dumps(asdict(key)) + "\n" for key in keys))
 
 
 def own_key(cluster: Cluster) -> str:

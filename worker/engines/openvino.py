@@ -24,10 +24,7 @@ log = logging.getLogger(__name__)
 
 def open_network(task: Task) -> "OpenVinoEngine":
     """Open the network of `task`; raise ModelError if OpenVINO cannot read it."""
-    folder, options = (
-        task.folder,
-        engine_options(task.precision, task.threads) | _cache_options(task),
-    )
+    folder, options = task.folder, engine_options(task.precision, task.threads) | _cache_options(task)
     return OpenVinoEngine(task.network, folder.input, task.batch_sizes, options, folder.output.tensor)
 
 
