@@ -13,6 +13,7 @@ import { currentSettings, showSettings } from "./sending/settings.js";
 import { service } from "./service.js";
 import { sparingly } from "./sparingly.js";
 import { text } from "./texts.js";
+import "./views.js";
 
 // Errors that are not the image's fault, by status or code; 0: the connection broke.
 const PASSING = new Set([0, 502, 504, "unknown_model"]);
@@ -193,6 +194,7 @@ find("clear").addEventListener("click", () => {
 document.addEventListener("visibilitychange", () => service.watch());
 document.addEventListener("keyneeded", () => (find("workers").textContent = text("locked")));
 
+find("incomplete").remove(); // all modules are there
 showLanguage();
 service.onAnswer(showService);
 service.watch();

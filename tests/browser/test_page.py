@@ -67,6 +67,16 @@ def test_a_browser_set_to_chinese_is_greeted_in_chinese_and_no_request_leaves_fo
         assert page.console() == []
 
 
+def test_a_page_that_lacks_a_script_says_so_and_loads_anew_by_a_click(page: Page) -> None:
+    with page.blocked("/results/answer.js"):
+        page.driver.get(f"{page.endpoint}/")
+        page.wait(lambda: page.shown("#incomplete"))
+        assert page.faults() == []
+    page.click("#incomplete a")
+    page.wait(lambda: page.text("#workers"))
+    assert not page.shown("#incomplete")
+
+
 def test_an_image_is_dropped_pasted_or_photographed_and_read_out(page: Page, samples: list[Sample]) -> None:
     page.drop(samples[0].path)
     page.wait_for("done")
