@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from scripts.cluster.config import ROOT
+from scripts.cluster.cpu_sets import physical_cores
 from scripts.cluster.hardware import read_hardware
-from scripts.cluster.plan import physical_cores
 from scripts.host.environments import SERVE
 from scripts.models.tools.evaluate import COMPARISON_JSON, COMPARISON_PAGE, JSON, PAGE, run
 from scripts.models.tools.evaluate.run import Answer, answers

@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from scripts.cluster.cpu_sets import physical_cores
 from scripts.cluster.hardware import Hardware
-from scripts.cluster.plan import assign_cores, physical_cores
+from scripts.cluster.plan import assign_cores
 from scripts.models.tools.answers import check_label_count, count_outputs, logits_function, open_engine
 from scripts.models.tools.evaluate.metrics import TOP
 from scripts.models.tools.prepare import scaling

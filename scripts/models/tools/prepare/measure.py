@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from scripts.base.console import say, warn
+from scripts.cluster.cpu_sets import physical_cores
 from scripts.cluster.hardware import Hardware
-from scripts.cluster.plan import physical_cores
 from scripts.models.tools.prepare import scaling, select
 from scripts.models.tools.prepare.benchmark import BenchmarkResult, Candidate, ModelUnderTest, run_benchmark
 from scripts.models.tools.prepare.decoding import compare_decoding

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from scripts.cluster.cpu_sets import Core, by_node, physical_cores
 from scripts.cluster.hardware import Cpu
-from scripts.cluster.plan import Core, by_node, physical_cores
 from scripts.models.tools.prepare.benchmark import Candidate, ModelUnderTest, open_candidate
 from scripts.models.tools.prepare.isolated import SPAWN, IsolatedProcess, Placement
 from worker.contract.engine import Scaling
