@@ -47,6 +47,13 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def command_line(pid: int) -> bytes:
+    """Return what the process calls itself, nothing once it has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
 def variable(pid: int, name: str) -> str:
     """Return a variable of the environment that the process was started with, "" if it has none of this name."""
     with contextlib.suppress(OSError):

@@ -20,8 +20,8 @@ from tests import folders
 from tests.cluster.load import OpenLoad, open_load
 from tests.commands.services import make_here
 from tests.local.faulty_worker import write_settings
-from tests.local.gateway_harness import ask
-from tests.processes import children, descendants
+from tests.local.gateway_harness import PROCESSES, ask
+from tests.processes import children, command_line, descendants
 from tests.service import LONGEST_DEADLINE, Service, create, table
 from tests.wait import until
 
@@ -88,6 +88,11 @@ class Place:
         until("the gate reports", lambda: self.get("/status")[1].get("as_of", old) != old)
         until("all workers are in", lambda: self.workers_in() == set(self.workers))
         until("the gateway is ready", lambda: self.get("/readyz")[0] == 200)
+        until("Nginx's former processes accept no more", lambda: self._accepting() <= PROCESSES)
+
+    def _accepting(self) -> int:
+        """How many processes of Nginx accept connections: those of before a reload do for a moment, by the old list."""
+        return sum(b"shutting down" not in command_line(pid) for pid in children(self.pid("nginx")))
 
     def signal(self, program: str, number: signal.Signals) -> int:
         pid = self.pid(program)
