@@ -154,7 +154,7 @@ class SideBySide(Runtime):
 
     def write_secrets(self, cluster: Cluster, run: RunDir) -> bool:
         """Write the files of `secrets`; return whether any was another. Meanwhile no key is revoked."""
-        with held_keys(cluster):
+        with held_keys(cluster.folder):
             secrets = self.secrets(cluster)
             if run.has_files(secrets):
                 return False
@@ -162,7 +162,7 @@ class SideBySide(Runtime):
             return True
 
     def publish_keys(self, cluster: Cluster, run: RunDir) -> None:
-        with held_keys(cluster):
+        with held_keys(cluster.folder):
             run.write({self.keys: gate_keys(cluster)})
         url, known = f"{cluster.endpoint}/status", sorted(key.id for key in read_keys(cluster))
         if not wait_until(lambda: get(url, key=own_key(cluster))[1].get("keys") == known, KEYS_TIMEOUT_S):
