@@ -110,8 +110,8 @@ class Runtime(ABC):
         return {}
 
     @abstractmethod
-    def rollback(self, cluster: Cluster, run: RunDir) -> None:
-        """Restore what ran before the last change, without losing a request."""
+    def rollback(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> None:
+        """Restore what ran before the last change; `force` means what it does to `up`."""
 
     def drain(self, cluster: Cluster, run: RunDir, server: str) -> None:
         """Stop everything on `server`, so that it can be removed."""

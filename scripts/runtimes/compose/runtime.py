@@ -107,9 +107,9 @@ class ComposeRuntime(SideBySide):
         self.require_running(run)
         live.change(self, plan_here(cluster, run), renew=True)
 
-    def rollback(self, cluster: Cluster, run: RunDir) -> None:
+    def rollback(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> None:
         self.require_running(run)
-        live.roll_back(self, cluster, run)
+        live.roll_back(self, cluster, run, force)
 
     def updates(self, cluster: Cluster, run: RunDir) -> Updates:
         serving = files.images_in({path: run.text(path) for path in (ENVIRONMENT, WORKERS)})

@@ -88,10 +88,10 @@ class SwarmRuntime(Runtime):
         """Replace the workers one at a time, service by service; raise CommandError if some do not run."""
         update_services(self.plan(cluster, run), ["service", "update", "--force"])
 
-    def rollback(self, cluster: Cluster, run: RunDir) -> None:
+    def rollback(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> None:
         """Restore every model's service as it was before its last change, one worker at a time.
 
-        Raise CommandError if some workers do not run.
+        As in `up`, there is nothing to `force`. Raise CommandError if some workers do not run.
         """
         update_services(self.plan(cluster, run), ["service", "rollback"], repeatable=False, accepted=ROLLED_BACK)
 
