@@ -73,9 +73,7 @@ def require_unchanged(runtime: SideBySide, planned: Deployment) -> None:
 
 def target(runtime: SideBySide, deployment: Deployment) -> State:
     """Return what `deployment` is to run as."""
-    secret = runtime.secrets(deployment.cluster).keys()
-    files = {path: text for path, text in runtime.render(deployment).items() if path not in secret}
-    return _state(runtime, deployment.cluster, files)
+    return _state(runtime, deployment.cluster, runtime.render(deployment))
 
 
 def remember(
