@@ -64,8 +64,8 @@ down: ## Stop everything, after the requests in flight are answered
 rollout: ## Replace the workers one at a time, without losing a request
 	@$(WANWU) rollout $(SERVICE)
 
-rollback: ## Undo the last change, without losing a request
-	@$(WANWU) rollback $(SERVICE)
+rollback: ## Undo the last change, without losing a request; FORCE=1 as with `make up`
+	@$(WANWU) rollback $(SERVICE) $(if $(call option,FORCE),--force)
 
 history: ## List what changed this service, when, by whom and how it ended; JSON=1
 	@$(WANWU) history $(SERVICE) $(if $(call option,JSON),--json)

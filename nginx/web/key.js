@@ -1,6 +1,7 @@
 // The key, if the service asks for one: entered once, kept until the browser's tab is closed, or forgotten on demand.
 
 import { find } from "./dom.js";
+import { request } from "./http.js";
 import { onLanguage } from "./language.js";
 import { text } from "./texts.js";
 
@@ -13,24 +14,18 @@ let declined = false; // then only the button asks again
 
 const header = () => (key ? { Authorization: `Bearer ${key}` } : {});
 
-/** Do as fetch() does, with the key; if the service asks for another, ask for it once and try again. */
-export async function fetchWithKey(address, options = {}) {
-  const send = () => fetch(address, { ...options, headers: { ...options.headers, ...header() } });
+/** Do as request() does, with the key; if the service asks for another, ask for it once and try again. */
+export async function requestWithKey(address, options = {}) {
+  const send = () => request(address, { ...options, headers: { ...options.headers, ...header() } });
   const used = key;
   const response = await send();
   return response.status === 401 && (await another(used)) ? send() : response;
 }
 
-/** Return {header, another} for a request that fetch() cannot make: `another()` resolves to whether there is a new key. */
-export function currentKey() {
-  const used = key;
-  return { header: header(), another: () => another(used) };
-}
-
 /** Show the image at `path`, which an element could not ask for with a key. */
 export async function showImage(image, path) {
   if (!key) return void (image.src = path);
-  const response = await fetchWithKey(path).catch(() => null);
+  const response = await requestWithKey(path).catch(() => null);
   if (!response?.ok) return;
   image.src = URL.createObjectURL(await response.blob());
   image.addEventListener("load", () => URL.revokeObjectURL(image.src), { once: true });

@@ -1,10 +1,10 @@
 // The service's status and models, polled only while the page is visible.
 
-import { fetchWithKey } from "./key.js";
+import { requestWithKey } from "./key.js";
 
 export const POLL_MS = 5000;
 const AWAY_POLL_MS = 2000; // at most, while there is no answer
-const TIMEOUT_MS = 4000;
+const SILENCE_MS = 4000;
 const [LOCKED, FORBIDDEN] = [401, 403]; // statuses
 
 class Service {
@@ -55,7 +55,7 @@ export const service = new Service();
 
 /** Return the answer, LOCKED or FORBIDDEN if the service refuses the key, null if there is none. */
 function ask(path) {
-  return fetchWithKey(path, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) })
+  return requestWithKey(path, { silenceMs: SILENCE_MS })
     .then((response) => (response.ok ? response.json() : [LOCKED, FORBIDDEN].includes(response.status) ? response.status : null))
     .catch(() => null);
 }

@@ -109,20 +109,22 @@ def read_keys(cluster: Cluster) -> list[Key]:
 
 
 @contextmanager
-def held_keys(cluster: Cluster) -> Iterator[None]:
-    """Let no other command change the keys of `cluster` in the body; raise CommandError for an OSError."""
-    path = keys_file(cluster)
+def held_keys(folder: Path) -> Iterator[None]:
+    """Let no other command change the keys in `folder` in the body; raise CommandError for an OSError."""
     try:
-        with locked(path.parent, patient=True):
+        with locked(folder, patient=True):
             yield
     except OSError as error:
-        raise CommandError(f"{path}: {error.strerror}: needed a folder that this account can write") from error
+        raise CommandError(
+            f"{error.filename or folder}: {error.strerror or error}: needed an account that may read and write there: "
+            "run this as the one that made the keys, or as root"
+        ) from error
 
 
 @contextmanager
 def changed_keys(cluster: Cluster) -> Iterator[list[Key]]:
     """Yield the keys of `cluster` as a list, and write what has become of it; one command at a time."""
-    with held_keys(cluster):
+    with held_keys(cluster.folder):
         keys = read_keys(cluster)
         before = list(keys)
         yield keys

@@ -10,13 +10,14 @@ from typing import Annotated
 
 from scripts.base.console import say, step
 from scripts.base.errors import CommandError
+from scripts.base.lock import exclusive
 from scripts.base.options import Flag
 from scripts.bootstrap import archive, swarm_state
 from scripts.cluster.config import ROOT
-from scripts.cluster.keys import KEYS_FILE, OWN_FILE
+from scripts.cluster.keys import KEYS_FILE, OWN_FILE, held_keys
 from scripts.commands import Command, ServiceOptions
 from scripts.host import docker
-from scripts.models.model_store import MODELS
+from scripts.models.model_store import MODELS, RECORDS_FILE, children
 from worker.contract.version import VERSION
 
 BESIDE = (KEYS_FILE, OWN_FILE, "tls", "signers")  # what may lie beside the cluster file
@@ -31,11 +32,9 @@ class Options:
 
 
 def run(service: ServiceOptions, options: Options) -> None:
-    """Write the archive."""
-    with TemporaryDirectory(prefix="wanwu-backup-") as name:
-        folders = {archive.CONFIG: _configuration(service.cluster, Path(name))}
-        if options.models.is_dir():
-            folders[archive.MODELS] = options.models
+    """Write the archive once nothing changes the service, and let nothing change it meanwhile."""
+    with exclusive(service.lock, "backup", patient=True), TemporaryDirectory(prefix="wanwu-backup-") as name:
+        folders = {archive.CONFIG: _configuration(service.cluster, Path(name)), **_models(options.models)}
         if docker.is_swarm_manager():
             folders[archive.SWARM] = _swarm(Path(name))
         step(f"writing {', '.join(folders)}")
@@ -50,13 +49,20 @@ def _configuration(cluster: Path, work: Path) -> Path:
     target.mkdir()
     if not source.is_file():
         raise CommandError(f"{cluster}: found no such file, needed the cluster file: set CLUSTER=")
-    shutil.copy2(source, target / "cluster.toml")
-    for path in (source.parent / name for name in BESIDE):
-        if path.is_dir():
-            shutil.copytree(path, target / path.name)
-        elif path.is_file():
-            shutil.copy2(path, target)
+    with held_keys(source.parent):
+        shutil.copy2(source, target / "cluster.toml")
+        for path in (source.parent / name for name in BESIDE):
+            if path.is_dir():
+                shutil.copytree(path, target / path.name)
+            elif path.is_file():
+                shutil.copy2(path, target)
     return target
+
+
+def _models(models: Path) -> dict[str, Path]:
+    """Return the finished model folders and their records, by their names in the archive."""
+    finished = (path for path in children(models) if not path.name.startswith(".") or path.name == RECORDS_FILE)
+    return {f"{archive.MODELS}/{path.name}": path for path in sorted(finished)}
 
 
 def _swarm(work: Path) -> Path:

@@ -87,7 +87,7 @@ def entries(models: Path, cluster: Cluster) -> list[StoredModel]:
     served: dict[Path, list[str]] = {}
     for model in cluster.models:
         served.setdefault(model.folder.resolve(), []).append(model.name)
-    own = sorted(path for path in _children(models) if path.is_dir() and not path.name.startswith("."))
+    own = sorted(path for path in children(models) if path.is_dir() and not path.name.startswith("."))
     stored = [StoredModel(path.name, path, tuple(served.pop(path.resolve(), ()))) for path in own]
     stored += [StoredModel(names[0], folder, tuple(names)) for folder, names in served.items()]
     known = EMBEDDED.resolve() in {entry.folder.resolve() for entry in stored}
@@ -215,7 +215,8 @@ def _row(models: Path, entry: StoredModel, summary: ModelSummary, machine: str) 
     yield "yes" if is_verified(models, entry.folder) else "no"
 
 
-def _children(models: Path) -> Iterator[Path]:
+def children(models: Path) -> Iterator[Path]:
+    """Yield what is in `models`, which may be missing; raise CommandError if it cannot be read."""
     try:
         yield from models.iterdir()
     except FileNotFoundError:

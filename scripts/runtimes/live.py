@@ -57,7 +57,7 @@ def change(
         commit()
         wait_in_rotation(gateway_of(cluster), after.members, runtime.watch(run, [*after.members]))
     else:
-        _go(runtime, run, before, after, _room(deployment, before, after), force, commit)
+        _go(runtime, deployment, before, after, force, commit)
     remember(runtime, run, after, before, renew)
     return deployment
 
@@ -73,9 +73,7 @@ def require_unchanged(runtime: SideBySide, planned: Deployment) -> None:
 
 def target(runtime: SideBySide, deployment: Deployment) -> State:
     """Return what `deployment` is to run as."""
-    secret = runtime.secrets(deployment.cluster).keys()
-    files = {path: text for path, text in runtime.render(deployment).items() if path not in secret}
-    return _state(runtime, deployment.cluster, files)
+    return _state(runtime, deployment.cluster, runtime.render(deployment))
 
 
 def remember(
@@ -89,10 +87,11 @@ def remember(
     History(run).keep(saved, unknown, renewed)
 
 
-def roll_back(runtime: SideBySide, cluster: Cluster, run: RunDir) -> None:
+def roll_back(runtime: SideBySide, cluster: Cluster, run: RunDir, force: bool) -> None:
     """Bring back the state before the last change, and the text that the file of `cluster` had then.
 
-    Raise CommandError, and leave all as it is, if there is none, or if its models or code are not there any more.
+    Raise CommandError, and leave all as it is, if there is none, if its models or code are not there any more, or if
+    something would stop without `force`.
     """
     saved, path = History(run).previous, ROOT / cluster.source
     if saved is None:
@@ -116,25 +115,33 @@ def roll_back(runtime: SideBySide, cluster: Cluster, run: RunDir) -> None:
             edit.replace_text(path, text, saved.text or "")
             say(f"{cluster.source} is what it was; the text that it had until now is in {History(run).keep_text(text)}")
 
-    _go(runtime, run, before, after, _room(deployment, before, after), False, restore_text)
+    _go(runtime, deployment, before, after, force, restore_text, "rollback")
     History(run).keep(saved)
 
 
 def _go(
-    runtime: SideBySide, run: RunDir, before: State, after: State, room: int, force: bool, commit: Callable[[], None]
+    runtime: SideBySide,
+    deployment: Deployment,
+    before: State,
+    after: State,
+    force: bool,
+    commit: Callable[[], None],
+    command: str = "up",
 ) -> None:
-    """Go from `before` to `after`; raise CommandError if something would stop without `force`.
+    """Go from `before` to `after`, a state of `deployment`.
 
-    `room` is the number of workers that the free memory has room for.
+    Raise CommandError if something would stop without `force`, which `command` takes.
     """
+    run = deployment.run
     encrypted = [state.cluster.tls for state in (before, after) if state.cluster.tls.enabled]
     trust("".join(known_certificates(tls, run.path) for tls in encrypted))
-    steps = plan_steps(before.members, after.members, room)
+    steps = plan_steps(before.members, after.members, _room(deployment, before, after))
     stops = runtime.stops(before.files, after)
     without = gaps(_in_rotation(before), after.members, steps)
     lines = [*stops, *(f"{model}: found no memory for a new worker beside its only one" for model in without)]
     if lines and not force:
-        raise CommandError(*lines, "this stops what serves until the new workers are ready: `make up FORCE=1` does it")
+        remedy = f"`make {command} FORCE=1` does it"
+        raise CommandError(*lines, f"this stops what serves until the new workers are ready: {remedy}")
     if stops:
         runtime.restart(run, before, after)
         commit()

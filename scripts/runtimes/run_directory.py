@@ -76,7 +76,7 @@ class RunDir:
             self.remove()
             raise _write_error(error) from error
         if os.geteuid() == 0:
-            for path in (*OWN_FOLDERS, *({SERVED} & rendered.keys())):
+            for path in OWN_FOLDERS:
                 os.chown(self.path / path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
             for folder in SHARED_FOLDERS:
                 os.chown(self.path / folder, -1, owner.pw_gid)

@@ -110,8 +110,8 @@ class Runtime(ABC):
         return {}
 
     @abstractmethod
-    def rollback(self, cluster: Cluster, run: RunDir) -> None:
-        """Restore what ran before the last change, without losing a request."""
+    def rollback(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> None:
+        """Restore what ran before the last change; `force` means what it does to `up`."""
 
     def drain(self, cluster: Cluster, run: RunDir, server: str) -> None:
         """Stop everything on `server`, so that it can be removed."""
@@ -153,17 +153,24 @@ class SideBySide(Runtime):
         status.print_status(cluster.endpoint, [*self.faults(run), *certificates.faults(cluster)], own_key(cluster))
 
     def write_secrets(self, cluster: Cluster, run: RunDir) -> bool:
-        """Write the files of `secrets`; return whether any was another. Meanwhile no key is revoked."""
-        with held_keys(cluster):
-            secrets = self.secrets(cluster)
-            if run.has_files(secrets):
+        """Write the files of `secrets`; return whether any was another."""
+        return self._write_held(cluster, run, lambda: self.secrets(cluster))
+
+    def _write_held(self, cluster: Cluster, run: RunDir, read: Callable[[], dict[str, str]]) -> bool:
+        """Write what `read` returns; meanwhile no key is revoked, which would be written as if it were not."""
+        with held_keys(cluster.folder):
+            files = read()
+            if run.has_files(files):
                 return False
-            run.write(secrets)
+            run.write(files)
+            self.open_to_gateway(run)
             return True
 
+    def open_to_gateway(self, run: RunDir) -> None:
+        """Let the gateway read the files in `run`, where the umask here may lock it out."""
+
     def publish_keys(self, cluster: Cluster, run: RunDir) -> None:
-        with held_keys(cluster):
-            run.write({self.keys: gate_keys(cluster)})
+        self._write_held(cluster, run, lambda: {self.keys: gate_keys(cluster)})
         url, known = f"{cluster.endpoint}/status", sorted(key.id for key in read_keys(cluster))
         if not wait_until(lambda: get(url, key=own_key(cluster))[1].get("keys") == known, KEYS_TIMEOUT_S):
             warn("the gateway does not say that it knows the change: run `make up` if [access] is new; see `make logs`")
@@ -186,7 +193,7 @@ class SideBySide(Runtime):
 
     @abstractmethod
     def render(self, deployment: Deployment) -> dict[str, str]:
-        """Return path -> text for the files in the run directory of `deployment`, without writing them."""
+        """Return path -> text for the files in the run directory of `deployment` but for its secrets."""
 
     @abstractmethod
     def running_files(self, run: RunDir, paths: Iterable[str]) -> dict[str, str]:

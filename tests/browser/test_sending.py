@@ -129,8 +129,20 @@ return [[".card .message", null, "animationName"], ["#progress", "::before", "tr
 """
 
 
-def test_nothing_moves_for_a_user_who_prefers_that(page: Page, samples: list[Sample]) -> None:
+ASK = """
+const [silenceMs, done] = arguments;
+import("/http.js")
+  .then(({ request }) => request("predict", { method: "POST", body: "an image", silenceMs }))
+  .then(({ status }) => done(`${status}`), ({ message }) => done(message));
+"""
+
+
+def test_a_request_that_the_network_swallows_ends_and_nothing_moves_for_a_user_who_prefers_that(
+    page: Page, samples: list[Sample]
+) -> None:
+    assert page.driver.execute_async_script(ASK, 600_000) == "415"
     with page.network(latency_ms=600_000):
+        assert page.driver.execute_async_script(ASK, 500) == "no answer: POST predict"
         page.choose(samples[0].path)
         page.wait_for("sending")
         with page.media(reduced_motion="no-preference"):

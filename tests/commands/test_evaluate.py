@@ -265,7 +265,7 @@ def beneath(parent: int) -> dict[int, str]:
     return {pid: known[pid][1] for pid in found if pid in known}
 
 
-def test_an_interrupt_ends_every_process_and_leaves_nothing(models: Path, images: Path, tmp_path: Path) -> None:
+def test_sigterm_ends_every_process_and_leaves_nothing(models: Path, images: Path, tmp_path: Path) -> None:
     large = image(COLOURS["cat"], (2000, 2000))
     large.save(images / "cat/large.png")
     for turn in range(200):
@@ -276,7 +276,7 @@ def test_an_interrupt_ends_every_process_and_leaves_nothing(models: Path, images
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options) as process:  # type: ignore[call-overload]
         assert any("images/s" in line for line in process.stdout)
         started = beneath(process.pid)
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, signal.SIGTERM)
         rest = process.communicate()[0]
     assert process.returncode != 0
     assert "Traceback" not in rest

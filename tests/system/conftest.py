@@ -11,7 +11,7 @@ from pytest_docker.plugin import Services, get_docker_services
 
 from scripts.cluster.config import load_cluster
 from scripts.host import docker
-from scripts.runtimes.compose import containers, launch
+from scripts.runtimes.compose import containers
 from scripts.runtimes.compose.runtime import ComposeRuntime
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.run_directory import run_dir
@@ -60,7 +60,7 @@ def deployment(described: Service) -> Iterator[Deployment]:
     planned = compose.plan(load_cluster(described.cluster), run_dir(described.run_dir))
     compose.build_artifacts(planned)
     planned.run.write(compose.render(planned))
-    launch.open_to_gateway(planned.run)
+    compose.write_secrets(planned.cluster, planned.run)
     yield planned
     # pytest-docker cleans up after what it could start; this also does after a start that failed.
     compose.down(planned.run)

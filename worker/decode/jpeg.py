@@ -7,7 +7,7 @@ import numpy as np
 import simplejpeg
 
 from worker.decode.deep_jpeg import DeepJpegFile, is_deep
-from worker.decode.file import File
+from worker.decode.file import File, result_bytes
 from worker.decode.jpeg_end import require_scans, with_end
 from worker.decode.jpeg_header import JpegHeader, read_header
 from worker.decode.pixels import Pixels
@@ -16,6 +16,7 @@ from worker.decode.vips import Left
 
 LAYOUTS = {1: "GRAY", 3: "RGB"}  # components: simplejpeg's name for them
 COEFFICIENT_BYTES = 2
+COPIED_BYTES = 8  # a pixel: decoded, as Pillow holds it, and in grey
 
 
 def open_jpeg(data: bytes, deep: Callable[[bytes, JpegHeader], File] = DeepJpegFile) -> File:
@@ -42,9 +43,13 @@ class JpegFile:
         return max(shrink for shrink in JPEG_SHRINKS if shrink <= factor)
 
     def held_bytes(self, factor: int, pixels: Pixels) -> int:
-        """Return about how many bytes decoding holds, the result shrunk by `factor` included."""
-        held = self._coefficients() if self._header.progressive else 0
-        return held + 2 * 4 * math.ceil(self.width / factor) * math.ceil(self.height / factor)
+        """Return about how many bytes decoding holds, the result shrunk by `factor` included.
+
+        The coefficients are freed before Pillow copies the pixels; beside them are two copies if libvips decodes.
+        """
+        coefficients = self._coefficients() if self._header.progressive else 0
+        area = math.ceil(self.width / factor) * math.ceil(self.height / factor)
+        return max(coefficients + 2 * result_bytes(self, factor, pixels), COPIED_BYTES * area)
 
     def require_served(self, max_pixels: int) -> None:
         """Raise ServiceError if the scans are more than an image of this size may have.

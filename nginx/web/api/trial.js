@@ -71,7 +71,7 @@ function labelled(label, control) {
   return element("div", { className: "trial-field" }, element("label", { htmlFor: control.id }, label), control);
 }
 
-/** Return the rows for a body, and `value()`: what fetch needs of it, or null while no file is chosen. */
+/** Return the rows for a body, and `value()`: what request() needs of it, or null while no file is chosen. */
 function newBody(api, content) {
   const kinds = [
     content[FORM] && formKind(api, content[FORM].schema),

@@ -1,7 +1,7 @@
 // What a tried request was answered: status, time, headers and body.
 
 import { element } from "../dom.js";
-import { fetchWithKey } from "../key.js";
+import { requestWithKey } from "../key.js";
 import { text } from "./texts.js";
 
 const LONGEST = 300; // characters of a string in an answer, such as a heat map
@@ -11,7 +11,7 @@ const MOST = 100_000; // characters of a whole answer
 export async function showAnswer(address, request, status, answer) {
   const started = performance.now();
   try {
-    const response = await fetchWithKey(address, { cache: "no-store", ...request });
+    const response = await requestWithKey(address, request);
     const blob = await response.blob();
     const took = text("took", Math.round(performance.now() - started), blob.size);
     status.textContent = `${response.status} ${response.statusText}`.trim() + ` · ${took}`;

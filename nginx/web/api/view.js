@@ -1,7 +1,7 @@
 // The API view: the service's OpenAPI document, fetched when the view is first shown.
 
 import { element, find, withCode } from "../dom.js";
-import { fetchWithKey } from "../key.js";
+import { requestWithKey } from "../key.js";
 import { onLanguage } from "../language.js";
 import { newCode } from "./code.js";
 import { newOperation, operationsOf } from "./operations.js";
@@ -42,7 +42,7 @@ async function load() {
 }
 
 const ask = (path) =>
-  fetchWithKey(path, { cache: "no-store" })
+  requestWithKey(path)
     .then((response) => (response.ok ? response.json() : null))
     .catch(() => null);
 

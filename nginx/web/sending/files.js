@@ -1,6 +1,6 @@
 // Files to send: from a drop or a paste, in a stable order, and from the service's examples.
 
-import { fetchWithKey } from "../key.js";
+import { requestWithKey } from "../key.js";
 import { inOrder } from "../language.js";
 
 // Of the types that browsers do not know on every system.
@@ -70,7 +70,7 @@ async function entriesOf(folder) {
 
 /** Return the service's file at `path` under the name `name`, or null if it cannot be fetched. */
 export function fileAt(path, name) {
-  return fetchWithKey(path, { cache: "force-cache" }) // the page shows this image already
+  return requestWithKey(path)
     .then((response) => (response.ok ? response.blob() : null))
     .then((blob) => blob && new File([blob], name, { type: blob.type }))
     .catch(() => null);

@@ -1,6 +1,6 @@
 // One request for a classification, with the progress of its upload.
 
-import { currentKey } from "../key.js";
+import { requestWithKey } from "../key.js";
 
 const DEFAULT_WAIT_S = 1; // where a busy service does not say how long
 
@@ -10,19 +10,19 @@ const DEFAULT_WAIT_S = 1; // where a busy service does not say how long
  * done: `answer`, and `elapsed` in ms; failed: `status`, and `error` or null; replaced: the model is not served;
  * held: try again after `seconds`, for `reason` busy, unavailable or away (then nothing was heard from the service).
  */
-export async function classify({ body, name, parameters }, { signal, progress = () => {} } = {}) {
+export async function classify({ body, name, parameters }, { signal, progress } = {}) {
   const start = performance.now();
-  const send = ({ header }) => post(...requestOf(body, name, parameters), header, signal, progress);
-  const key = currentKey();
-  let reply = await send(key);
-  if (reply.status === 401 && (await key.another())) reply = await send(currentKey());
-  const { status, answer } = reply;
-  const error = answer?.error ?? null;
+  const [address, form] = requestOf(body, name, parameters);
+  const response = await requestWithKey(address, { method: "POST", body: form, signal, progress }).catch(() => null);
+  if (!response) return { state: "held", reason: "away", seconds: DEFAULT_WAIT_S };
+  const { status } = response;
+  const answer = await response.json().catch(() => null);
   if (status === 200 && answer) return { state: "done", answer, elapsed: performance.now() - start };
-  if (status === 0) return { state: "held", reason: "away", seconds: DEFAULT_WAIT_S };
   if (status === 429 || status === 503) {
-    return { state: "held", reason: status === 429 ? "busy" : "unavailable", seconds: reply.retryAfter };
+    const seconds = Number(response.headers.get("Retry-After")) || DEFAULT_WAIT_S;
+    return { state: "held", reason: status === 429 ? "busy" : "unavailable", seconds };
   }
+  const error = answer?.error ?? null;
   return { state: error?.code === "unknown_model" ? "replaced" : "failed", status, error };
 }
 
@@ -39,30 +39,4 @@ function requestOf(body, name, parameters) {
   }
   form.append("image", body, name);
   return [`predict?${query}`, form];
-}
-
-/** Return {status, answer, retryAfter}; fetch() does not tell how much of a body was sent, XMLHttpRequest does. */
-function post(path, form, header, signal, progress) {
-  return new Promise((resolve) => {
-    const request = new XMLHttpRequest();
-    const abort = () => request.abort();
-    request.open("POST", path);
-    for (const [field, value] of Object.entries(header)) request.setRequestHeader(field, value);
-    request.upload.onprogress = ({ loaded, total }) => progress(loaded / total);
-    request.onloadend = () => {
-      signal?.removeEventListener("abort", abort);
-      const retryAfter = Number(request.getResponseHeader("Retry-After")) || DEFAULT_WAIT_S;
-      resolve({ status: request.status, answer: jsonOf(request.responseText), retryAfter });
-    };
-    signal?.addEventListener("abort", abort);
-    request.send(form);
-  });
-}
-
-function jsonOf(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -1,5 +1,7 @@
 // Talk to the service that `make teach-page` starts: each answer is its whole state.
 
+import { request } from "../http.js";
+
 const KEY = "wanwu-teach-key";
 const AT_ONCE = 4; // images on their way
 const AWAY = { 404: "off", 503: "off", 502: "off", 403: "away", 421: "away" }; // by Nginx, where the service has not answered
@@ -27,7 +29,7 @@ export async function ask(method, route, body, signal) {
   const sent = body === undefined || isFile ? body : JSON.stringify(body);
   let response;
   try {
-    response = await fetch(`teaching/${route}`, { method, headers, body: sent ?? (method === "POST" ? "{}" : undefined), cache: "no-store", signal });
+    response = await request(`teaching/${route}`, { method, headers, body: sent ?? (method === "POST" ? "{}" : undefined), signal });
   } catch (error) {
     throw signal?.aborted ? error : new Fault("unreachable");
   }

@@ -1,6 +1,6 @@
 """Start the containers that a run directory lacks, and let the gateway's account read what it needs there."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 from scripts.base.console import step
 from scripts.host import docker, selinux
@@ -12,11 +12,10 @@ from scripts.runtimes.runtime import State
 from scripts.runtimes.waiting import gateway_of, wait_in_rotation
 
 
-def start(run: RunDir, state: State, secrets: Mapping[str, str]) -> None:
+def start(run: RunDir, state: State, write_secrets: Callable[[], object]) -> None:
     """Start what is missing of `state`, and wait until every worker is in rotation."""
     run.write(state.files)
-    run.write(secrets)
-    open_to_gateway(run)
+    write_secrets()
     step("starting workers and the gateway")
     run_compose(run, "up", "--detach", "--remove-orphans")
     wait_in_rotation(gateway_of(state.cluster), state.members, watch(run, [*state.members]))

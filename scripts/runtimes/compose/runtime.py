@@ -84,7 +84,7 @@ class ComposeRuntime(SideBySide):
     def start_first(self, run: RunDir, state: State) -> None:
         """Start `state` where nothing runs; if that fails, leave nothing running."""
         try:
-            launch.start(run, state, self.secrets(state.cluster))
+            launch.start(run, state, partial(self.write_secrets, state.cluster, run))
         except (CommandError, KeyboardInterrupt):
             self.down(run)
             raise
@@ -107,9 +107,9 @@ class ComposeRuntime(SideBySide):
         self.require_running(run)
         live.change(self, plan_here(cluster, run), renew=True)
 
-    def rollback(self, cluster: Cluster, run: RunDir) -> None:
+    def rollback(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> None:
         self.require_running(run)
-        live.roll_back(self, cluster, run)
+        live.roll_back(self, cluster, run, force)
 
     def updates(self, cluster: Cluster, run: RunDir) -> Updates:
         serving = files.images_in({path: run.text(path) for path in (ENVIRONMENT, WORKERS)})
@@ -150,7 +150,7 @@ class ComposeRuntime(SideBySide):
         files.adopt(deployment.run)
 
     def render(self, deployment: Deployment) -> dict[str, str]:
-        return {"runtime": f"{self.name}\n", **files.rendered(deployment), **self.secrets(deployment.cluster)}
+        return {"runtime": f"{self.name}\n", **files.rendered(deployment)}
 
     def running_files(self, run: RunDir, paths: Iterable[str]) -> dict[str, str]:
         return files.running(run, paths)
@@ -178,9 +178,12 @@ class ComposeRuntime(SideBySide):
     def gateway(self, run: RunDir) -> dict[int, str]:
         return nginx_workers(run)
 
+    def open_to_gateway(self, run: RunDir) -> None:
+        launch.open_to_gateway(run)
+
     def switch_gateway(self, run: RunDir, files: Mapping[str, str]) -> None:
         run.write({path: text for path, text in files.items() if path != WORKERS})
-        launch.open_to_gateway(run)
+        self.open_to_gateway(run)
         if not gateway.is_former(run):
             gateway.replace(run, read_members(files[self.members], {}))
 
@@ -196,10 +199,10 @@ class ComposeRuntime(SideBySide):
 
     def restart(self, run: RunDir, before: State, after: State) -> None:
         try:
-            launch.start(run, after, self.secrets(after.cluster))
+            launch.start(run, after, partial(self.write_secrets, after.cluster, run))
         except (CommandError, KeyboardInterrupt):
             step("starting what ran before")
-            launch.start(run, before, self.secrets(before.cluster))
+            launch.start(run, before, partial(self.write_secrets, before.cluster, run))
             raise
 
 

@@ -4,7 +4,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from scripts.base.console import say, step
@@ -24,12 +24,15 @@ GATE, GATE_HOME = ("-m", "gate"), ROOT / "nginx"
 INHERITED_VARIABLES = ("LANG", "GATE_INTERVAL")
 
 
-def start(deployment: Deployment, files: Mapping[str, str], by_systemd: bool) -> None:
-    """Write `files` and start the processes that they name; raise CommandError if that fails."""
+def start(
+    deployment: Deployment, files: Mapping[str, str], write_secrets: Callable[[], object], by_systemd: bool
+) -> None:
+    """Write `files` and the secrets, and start the processes that they name; raise CommandError if that fails."""
     run, python, workers = deployment.run, SERVE.python, deployment.plan.workers
     account = service_account()
     say("   slots: " + ", ".join(f"{worker.name} on CPU {format_cpu_list(worker.slot.cpus)}" for worker in workers))
     run.create(files, account)
+    write_secrets()
     environ, as_account = _environ(run), prefix(account, visible(deployment), [deployment.cluster.port], len(workers))
     manifests = [model.folder / "model.toml" for model in deployment.cluster.models]
     check_access(as_account, python, [*manifests, ROOT / "worker/app.py"], run.path)

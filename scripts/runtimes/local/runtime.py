@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 
 from scripts.base.console import say, step
@@ -109,9 +110,9 @@ class LocalRuntime(SideBySide):
         self.require_running(run)
         live.change(self, plan_here(cluster, run), renew=True)
 
-    def rollback(self, cluster: Cluster, run: RunDir) -> None:
+    def rollback(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> None:
         self.require_running(run)
-        live.roll_back(self, cluster, run)
+        live.roll_back(self, cluster, run, force)
 
     def updates(self, cluster: Cluster, run: RunDir) -> Updates:
         return {"this machine": of_machine}
@@ -169,7 +170,7 @@ class LocalRuntime(SideBySide):
         return f"a reboot ends the service, `make up` starts it again: {systemd.fault() or 'BOOT=0'}"
 
     def render(self, deployment: Deployment) -> dict[str, str]:
-        return {"runtime": f"{self.name}\n", **files.rendered(deployment), **self.secrets(deployment.cluster)}
+        return {"runtime": f"{self.name}\n", **files.rendered(deployment)}
 
     def running_files(self, run: RunDir, paths: Iterable[str]) -> dict[str, str]:
         return files.running(run, paths)
@@ -240,5 +241,6 @@ class LocalRuntime(SideBySide):
 
     def _launch(self, run: RunDir, state: State, by_systemd: bool) -> None:
         """Start `state` where nothing runs, and wait until every worker is in rotation."""
-        launch.start(self.plan(state.cluster, run), {**state.files, **self.secrets(state.cluster)}, by_systemd)
+        write_secrets = partial(self.write_secrets, state.cluster, run)
+        launch.start(self.plan(state.cluster, run), state.files, write_secrets, by_systemd)
         wait_in_rotation(gateway_of(state.cluster), state.members, processes.watch(run, [*state.members]))

@@ -49,8 +49,6 @@ class SwarmRuntime(Runtime):
         require_drained(deployment)
         require_encryption(cluster.swarm.encrypted)
         self.build_images(deployment)
-        files = stack.render(deployment)
-        run.write(files)
         label_nodes(deployment)
         managers.appoint(list(deployment.nodes.values()), cluster.swarm.managers)
         if cluster.swarm.autolock:
@@ -58,7 +56,7 @@ class SwarmRuntime(Runtime):
         before = take_snapshot()
         step("starting workers and gateways")
         try:
-            stack.deploy(deployment, files)
+            stack.deploy(deployment)
             wait(deployment, before)
             if is_first_start:
                 wait_answering(deployment)
@@ -88,10 +86,10 @@ class SwarmRuntime(Runtime):
         """Replace the workers one at a time, service by service; raise CommandError if some do not run."""
         update_services(self.plan(cluster, run), ["service", "update", "--force"])
 
-    def rollback(self, cluster: Cluster, run: RunDir) -> None:
+    def rollback(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> None:
         """Restore every model's service as it was before its last change, one worker at a time.
 
-        Raise CommandError if some workers do not run.
+        As in `up`, there is nothing to `force`. Raise CommandError if some workers do not run.
         """
         update_services(self.plan(cluster, run), ["service", "rollback"], repeatable=False, accepted=ROLLED_BACK)
 
@@ -126,10 +124,9 @@ class SwarmRuntime(Runtime):
         files = stack.render(deployment)
         if not run.has_files({name: text for name, text in files.items() if name != stack.KEYS}):
             raise CommandError(f"{run.path}: the running service differs from {cluster.source}: run `make up`")
-        run.write({stack.KEYS: files[stack.KEYS]})
         before = take_snapshot()
         step("replacing the gateways one at a time, so that they know the keys")
-        stack.deploy(deployment, files)
+        stack.deploy(deployment)
         wait(deployment, before)
 
     def show_status(self, cluster: Cluster, run: RunDir) -> None:

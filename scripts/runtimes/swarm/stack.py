@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 
 from scripts.cluster.config import ROOT
-from scripts.cluster.keys import gate_keys
+from scripts.cluster.keys import gate_keys, held_keys
 from scripts.host import certificates, images, offline
 from scripts.host.images import Image
 from scripts.render import swarm as render_swarm
@@ -46,8 +46,18 @@ def render(deployment: SwarmDeployment) -> dict[str, str]:
     }
 
 
-def deploy(deployment: SwarmDeployment, files: Mapping[str, str]) -> None:
-    """Have the swarm run the rendered `files`, which lie in the run directory; it goes over to them by itself."""
+def deploy(deployment: SwarmDeployment) -> None:
+    """Write the files and have the swarm run them, to which it goes over by itself.
+
+    Meanwhile no key is revoked, which would be deployed as if it were not.
+    """
+    with held_keys(deployment.cluster.folder):
+        files = render(deployment)
+        deployment.run.write(files)
+        _deploy(deployment, files)
+
+
+def _deploy(deployment: SwarmDeployment, files: Mapping[str, str]) -> None:
     variables = render_swarm.environment(
         deployment.cluster, images.GATEWAY.reference, str(deployment.run.path / MEMBERS), files[MEMBERS], monitor()
     ) | render_swarm.keys_environment(str(deployment.run.path / KEYS), files[KEYS])

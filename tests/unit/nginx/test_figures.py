@@ -69,6 +69,13 @@ def test_a_second_try_is_left_to_workers_that_cannot_be_reached_or_die() -> None
     assert figure("worker_shutdown_timeout", "s") > window + figure("proxy_read_timeout", "s")
 
 
+def test_the_page_waits_longer_than_nginx_does() -> None:
+    found = re.search(r"^const SILENCE_MS = (\d+)_000;", (ROOT / "nginx/web/http.js").read_text(), re.MULTILINE)
+    assert found
+    waits = figure("proxy_next_upstream_timeout", "s") + figure("proxy_read_timeout", "s")
+    assert int(found[1]) > max(waits, figure("client_body_timeout", "s"))
+
+
 def test_nginx_and_the_gate_have_the_same_windows() -> None:
     text = (ROOT / "nginx/nginx.conf").read_text().partition("map $msec $fresh_file {")[2].partition("}\n    }")[0]
     rules = re.findall(r'"~(.*?)"\s+(\S+);', text)[:2]

@@ -2,6 +2,7 @@
 
 import configparser
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -169,6 +170,31 @@ def test_workers_logs_and_starts_are_bounded_as_those_of_the_other_programs(tmp_
              if name.startswith("program:")]  # fmt: skip
     assert len(found) == 6
     assert {*found} == {("20MB", "4", "1000000", "true")}
+
+
+def test_the_gateway_runs_in_a_container_as_under_the_local_runtime(tmp_path: Path) -> None:
+    """Only paths, logs and who starts them differ, for which the two have a file each."""
+    container, local = (configparser.RawConfigParser(inline_comment_prefixes=";") for _ in range(2))
+    container.read(ROOT / "nginx/supervisord.conf")
+    local.read(ROOT / "scripts/runtimes/local/supervisord.conf")
+    local.read_string(gate_programs(Path("python3"), tmp_path, "1a2b"))
+    keys = ("autorestart", "startretries", "redirect_stderr", "stopsignal", "stopwaitsecs")
+
+    def lives(file: configparser.RawConfigParser) -> list[tuple[str | None, ...]]:
+        """Return the programs in the order in which they start, and how each starts again and stops."""
+        found = [name for name in sorted(file.sections()) if name.startswith("program:")]
+        found.sort(key=lambda name: file.getint(name, "priority"))
+        return [(name, *(file.get(name, key, fallback=None) for key in keys)) for name in found]
+
+    def command(file: configparser.RawConfigParser, name: str) -> str:
+        """Return the command with the container's paths, without the options that one of the two alone has."""
+        text = re.sub(r"%\((here|ENV_HOME)\)s/gateway", "/gateway", file.get(f"program:{name}", "command"))
+        return re.sub(r"^python3 -m gate enter --out \S+ |(?<=--members )\S+|[\"']", "", text)
+
+    assert lives(container) == lives(local)
+    assert len(lives(container)) == 4
+    for name in ("nginx", "nginx-log", "gate", "gate-watch"):
+        assert command(container, name) == command(local, name)
 
 
 def test_programs_render_as_this_text() -> None:

@@ -1,11 +1,14 @@
 """The files of a run directory are rendered without starting a process or making an environment or image."""
 
+import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from scripts.cluster.config import ROOT, parse_cluster
+from scripts.cluster.keys import changed_keys, new_key
 from scripts.cluster.models import read_models
 from scripts.cluster.plan import plan
 from scripts.host import docker, environments
@@ -41,4 +44,24 @@ def test_rendering_starts_no_process_and_creates_no_file(
     files = runtime.render(deployment)
     assert files["runtime"].strip() in ("local", "compose")
     assert "photos-0" in "".join(files.values())
+    assert runtime.keys not in files
     assert list(tmp_path.iterdir()) == []
+
+
+def test_whatever_the_umask_the_gateway_can_read_keys_that_alone_have_changed(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    runtime, run = ComposeRuntime(), deployment.run
+    cluster = replace(deployment.cluster, source=f"{tmp_path}/cluster.toml", keys=True)
+    before = os.umask(0o077)
+    try:
+        written = [runtime.write_secrets(cluster, run) for _ in range(2)]
+        with changed_keys(cluster) as keys:
+            keys.append(new_key("line-3", "client", ())[1])
+        written.append(runtime.write_secrets(cluster, run))
+    finally:
+        os.umask(before)
+    assert written == [True, False, True]
+    assert '"line-3"' in run.text(runtime.keys)
+    path = run.path / runtime.keys
+    assert [one.stat().st_mode & 0o777 for one in (path.parent, path)] == [0o755, 0o644]
