@@ -8,14 +8,8 @@ from typing import Any
 
 from scripts.cluster.config import Cluster
 from scripts.cluster.plan import Plan, Worker
-from scripts.render.common import (
-    METRICS_PORT,
-    NOTICE,
-    gateway_bytes,
-    model_of,
-    stop_timeout_s,
-    worker_environment,
-)
+from scripts.render.common import NOTICE, model_of, stop_timeout_s, worker_environment
+from scripts.render.gateway import METRICS_PORT, gateway_bytes
 from worker.contract.cpu_list import format_cpu_list
 
 GATEWAY_PORT = 8080  # of the gateway, inside the container of its entrance

@@ -13,7 +13,8 @@ from typing import Any
 
 from scripts.cluster.config import ROOT, Cluster, Model
 from scripts.cluster.keys import gate_keys
-from scripts.render.common import METRICS_IN_CONTAINER, gateway_options, stop_timeout_s
+from scripts.render.common import stop_timeout_s
+from scripts.render.gateway import METRICS_IN_CONTAINER, gateway_options
 from scripts.render.swarm import PORT, service_name, volume_environment
 
 NOTICE = "# Rendered from cluster.toml by `make k8s`; changes here are lost at the next run.\n"

@@ -8,14 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scripts.cluster.config import Cluster, Model
-from scripts.render.common import (
-    METRICS_IN_CONTAINER,
-    METRICS_PORT,
-    NOTICE,
-    gateway_bytes,
-    members_document,
-    stop_timeout_s,
-)
+from scripts.render.common import NOTICE, stop_timeout_s
+from scripts.render.gateway import METRICS_IN_CONTAINER, METRICS_PORT, gateway_bytes, members_document
 from worker.contract.settings import EXIT, to_env
 from worker.contract.swarm_slot import SLOTS_FILE
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.host.certificates import SERVED
-from scripts.render.common import listen_ports, path_faults
+from scripts.render.gateway import listen_ports
+from scripts.render.programs import path_faults
 from scripts.runtimes.change import read_members
 from worker.contract.files import write_atomically
 

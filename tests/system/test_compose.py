@@ -19,8 +19,9 @@ import requests
 
 from scripts.cluster.config import ROOT
 from scripts.host import docker
-from scripts.render.common import gateway_bytes, stop_timeout_s
+from scripts.render.common import stop_timeout_s
 from scripts.render.compose import PORT
+from scripts.render.gateway import gateway_bytes
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.preflight import memory_limit
 from tests.folders import image

@@ -8,7 +8,7 @@ import yaml
 
 from nginx.gate.metrics import METRICS, PREFIX
 from scripts.cluster.config import ROOT, parse_cluster
-from scripts.render.common import METRICS_PORT
+from scripts.render.gateway import METRICS_PORT
 from scripts.render.observability import environment, program
 from worker.process.metrics import create_metrics
 

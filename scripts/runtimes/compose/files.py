@@ -11,7 +11,7 @@ from scripts.host.certificates import SERVED
 from scripts.host.images import Image
 from scripts.host.names import own_names
 from scripts.render import compose as render
-from scripts.render.common import METRICS_IN_CONTAINER, members
+from scripts.render.gateway import METRICS_IN_CONTAINER, members
 from scripts.runtimes.compose import gateway
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.preflight import memory_limit

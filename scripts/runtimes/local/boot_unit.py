@@ -11,7 +11,8 @@ from scripts.base.errors import CommandError
 from scripts.base.waiting import wait_until
 from scripts.cluster.config import ROOT
 from scripts.host import systemd
-from scripts.render.common import gateway_bytes, stop_timeout_s
+from scripts.render.common import stop_timeout_s
+from scripts.render.gateway import gateway_bytes
 from scripts.render.unit import Service, unit
 from scripts.runtimes import unit_file
 from scripts.runtimes.deployment import Deployment

@@ -9,7 +9,7 @@ from scripts.cluster.models import content_hash
 from scripts.host.environments import SERVE, Environment, fingerprint, serving
 from scripts.host.images import revision
 from scripts.host.names import own_names
-from scripts.render import common as render
+from scripts.render import common, gateway, programs
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.preflight import has_ipv6, memory_limit
 from scripts.runtimes.run_directory import KIT, RunDir
@@ -33,16 +33,16 @@ def rendered(deployment: Deployment) -> dict[str, str]:
     }
     return {
         KIT: kit_text(ROOT),
-        PROGRAMS: render.programs(cluster, plan, ports, commands, memory, ROOT, revisions),
-        GATE_PROGRAMS: render.gate_programs(SERVE.python, ROOT, gate),
-        MEMBERS: render.members(
+        PROGRAMS: programs.programs(cluster, plan, ports, commands, memory, ROOT, revisions),
+        GATE_PROGRAMS: programs.gate_programs(SERVE.python, ROOT, gate),
+        MEMBERS: gateway.members(
             cluster,
             plan,
-            render.addresses(cluster, plan, ports),
+            common.addresses(cluster, plan, ports),
             own_names(),
-            render.metrics_addresses(cluster, has_ipv6()),
+            gateway.metrics_addresses(cluster, has_ipv6()),
         ),
-        LISTEN: render.listen_directive(cluster.port, has_ipv6(), cluster.tls.enabled, cluster.listen),
+        LISTEN: gateway.listen_directive(cluster.port, has_ipv6(), cluster.tls.enabled, cluster.listen),
     }
 
 

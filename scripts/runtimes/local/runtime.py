@@ -12,7 +12,7 @@ from scripts.cluster.config import Cluster
 from scripts.host import docker, systemd
 from scripts.host.environments import SERVE, ensure
 from scripts.host.updates import apply_to_machine, of_machine
-from scripts.render import common as render
+from scripts.render import gateway, programs
 from scripts.runtimes import live, unit_file
 from scripts.runtimes.change import Members
 from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
@@ -176,10 +176,10 @@ class LocalRuntime(SideBySide):
         return files.running(run, paths)
 
     def texts(self, files: Mapping[str, str]) -> dict[str, str]:
-        return render.program_sections(files[PROGRAMS])
+        return programs.program_sections(files[PROGRAMS])
 
     def worker_files(self, files: Mapping[str, str], texts: Mapping[str, str]) -> dict[str, str]:
-        return {PROGRAMS: render.joined_programs(texts.values())}
+        return {PROGRAMS: programs.joined_programs(texts.values())}
 
     def workers(self, run: RunDir) -> set[str]:
         return supervisor.workers(run)
@@ -216,7 +216,7 @@ class LocalRuntime(SideBySide):
     def stops(self, files: Mapping[str, str], after: State) -> list[str]:
         """Return a line if Nginx, which runs without rights, would have to begin to listen below UNPRIVILEGED_PORT."""
         port = after.cluster.port
-        if port >= UNPRIVILEGED_PORT or min(render.listen_ports(files[LISTEN])) < UNPRIVILEGED_PORT:
+        if port >= UNPRIVILEGED_PORT or min(gateway.listen_ports(files[LISTEN])) < UNPRIVILEGED_PORT:
             return []
         return [f"port {port}: only a service that starts anew may listen below {UNPRIVILEGED_PORT}"]
 

@@ -7,7 +7,7 @@ import pytest
 from nginx.gate.clients import OWN_NAMES, Access, parse_access, render_access
 from nginx.gate.members import MembersError
 from scripts.cluster.config import parse_cluster
-from scripts.render.common import gateway_options
+from scripts.render.gateway import gateway_options
 
 MODEL = '[[models]]\nname = "a"\nfolder = "b"\n'
 

@@ -9,8 +9,8 @@ from nginx.gate.limits import BODIES_PER_MB, CLASSES, MEBIBYTE, Clients, parse_c
 from nginx.gate.members import MembersError
 from scripts.cluster import config
 from scripts.cluster.config import ROOT, parse_cluster
-from scripts.render.common import BODIES_PER_MB as RENDERED_PER_MB
-from scripts.render.common import gateway_bytes
+from scripts.render.gateway import BODIES_PER_MB as RENDERED_PER_MB
+from scripts.render.gateway import gateway_bytes
 
 MODEL = '[[models]]\nname = "a"\nfolder = "b"\n'
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from scripts.cluster.config import ROOT, parse_cluster
-from scripts.render.common import METRICS_PORT
 from scripts.render.compose import environment
+from scripts.render.gateway import METRICS_PORT
 from tests.unit.scripts.render.test_compose import rendered
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from scripts.cluster.config import parse_cluster
 from scripts.cluster.plan import plan
-from scripts.render.common import METRICS_PORT, NOTICE
+from scripts.render.common import NOTICE
 from scripts.render.compose import (
     PORT,
     environment,
@@ -19,6 +19,7 @@ from scripts.render.compose import (
     worker_texts,
     workers,
 )
+from scripts.render.gateway import METRICS_PORT
 from tests.unit.hardware import recorded
 from tests.unit.scripts.render import FROM_THE_FILE
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from scripts.cluster.config import ROOT, parse_cluster
-from scripts.render.common import METRICS_IN_CONTAINER, METRICS_PORT, NOTICE
+from scripts.render.common import NOTICE
+from scripts.render.gateway import METRICS_IN_CONTAINER, METRICS_PORT
 from scripts.render.swarm import CACHE, Pool, environment, keys_environment, members, service_name, workers
 from tests.unit.scripts.render import FROM_THE_FILE
 

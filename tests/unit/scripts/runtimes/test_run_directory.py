@@ -7,7 +7,8 @@ import pytest
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, parse_cluster
 from scripts.cluster.plan import plan
-from scripts.render.common import addresses, listen_directive, members
+from scripts.render.common import addresses
+from scripts.render.gateway import listen_directive, members
 from scripts.runtimes.run_directory import COPIES, MAX_SOCKET_PATH_BYTES, RunDir, run_dir
 from tests.unit.hardware import recorded
 from tests.unprivileged_user import UNPRIVILEGED, as_unprivileged

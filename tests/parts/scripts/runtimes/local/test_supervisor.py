@@ -12,7 +12,7 @@ import pytest
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.host.environments import SERVE
-from scripts.render.common import gate_programs
+from scripts.render.programs import gate_programs
 from scripts.runtimes.local import supervisor
 from scripts.runtimes.run_directory import RunDir
 from tests.unprivileged_user import as_unprivileged

@@ -1,6 +1,5 @@
-"""Rendered lists, as exact text and as their readers read them."""
+"""Figures of rendered programs that must agree with the worker's own."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,32 +8,11 @@ from pathlib import Path
 import pytest
 
 from scripts.cluster.config import ROOT
-from scripts.render.common import programs
-from tests.unit.scripts.render.test_common import (
-    COMMAND,
-    MEMORY,
-    REVISION,
-    make_cluster,
-    make_plan,
-    parsed,
-    ports,
-    rendered_members,
-)
+from scripts.render.programs import programs
+from tests.unit.scripts.render import make_cluster, make_plan, ports
+from tests.unit.scripts.render.test_programs import COMMAND, MEMORY, REVISION, parsed
 from worker.contract.limits import LIMITS
 from worker.contract.settings import offline_variables
-
-
-def test_the_gate_accepts_the_rendered_members(tmp_path: Path) -> None:
-    cluster = make_cluster()
-    (tmp_path / "members.json").write_text(rendered_members(cluster))
-    gate = ["-m", "nginx.gate", "init", "--members", str(tmp_path / "members.json"), "--out", str(tmp_path)]
-    done = subprocess.run([sys.executable, *gate], cwd=ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    status = json.loads((tmp_path / "status.json").read_text())
-    assert [worker["worker"] for worker in status["workers"]] == ["photos-0", "wide-0"]
-
-
-# --- Figures that must agree ------------------------------------------------------------------------------------
 
 EXTREMES = [
     pytest.param({name: getattr(limit, bound) for name, limit in LIMITS.items()}, id=bound)
