@@ -16,7 +16,7 @@ from worker.api import flask_app, predict_app
 from worker.api.routes import health as health_routes
 from worker.api.routes import hugging_face, inference_protocol, models, tensorflow_serving, torchserve, triton
 from worker.api.service import Loaded, Service
-from worker.contract.limits import decoding_processes
+from worker.contract.limits import decoding_limit_s, decoding_processes
 from worker.contract.settings import EXIT, Settings, process_settings
 from worker.contract.toml_reader import ModelError
 from worker.decode import Bounds, Budget, Pool
@@ -31,14 +31,15 @@ from worker.pipeline.classifier import Classifier, OpenImage, identity
 from worker.pipeline.engine_guard import EngineGuard
 from worker.pipeline.explainer import Explainer
 from worker.pipeline.golden_check import NoVerdict, classify_in_background, watch_golden
+from worker.pipeline.running import Hangs
 from worker.pipeline.text_embeddings import open_text_heads
 from worker.process import health
 from worker.process.health import Health
 from worker.process.memory import release_memory
 from worker.process.metrics import create_metrics
+from worker.process.own_time import LOOK_S, OwnTime
 
 DECODERS_PER_CPU = 2
-DECODE_S = 10.0  # of a processor, for one image in a process of its own; the costliest that is served takes about half
 # Exit statuses of the process that answers. After 3 gunicorn exits, too; after any other it starts a new process.
 UNFIT = 3  # the model cannot be loaded
 STUCK = 70  # the engine or a decoder hangs
@@ -46,7 +47,6 @@ BROKEN = 71  # the engine cannot answer any more
 # How long a broken worker stays to say so: long enough that the gate sees it and that a worker which breaks again and
 # again does not load its model all the time.
 BROKEN_S = 5.0
-WATCH_S = 1.0
 READ_PAUSES_S = (1, 2, 4, 8, 16, 32, 60)  # of a worker without a model folder; the last is repeated
 
 log = logging.getLogger(__name__)
@@ -132,13 +132,16 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     cache = settings.cache and f"{settings.cache}/{settings.worker}"
     engine = load_engine(folder, settings.engine, len(settings.cpus), settings.gpu, cache)
     log.info("engine %s in %s: %s", engine.name, engine.precision, engine.choice.reason)
-    seconds = warm_up(engine, folder.input.shape, timed=bool(settings.gpu))
-    # A process that hangs must end before the watchdog takes it for a fault of this one.
-    pool = Pool(decoding_processes(len(settings.cpus)), min(DECODE_S, settings.inference_limit_s / 2))
+    decode_s = decoding_limit_s(settings.inference_limit_s)
+    hangs = Hangs(settings.inference_limit_s, decode_s)
+    health.watch(partial(_find_fault, service, hangs, OwnTime()), LOOK_S, partial(_leave, service))
+    infer = hangs.inferences.watched(engine.infer)
+    seconds = warm_up(infer, engine.batch_sizes, folder.input.shape, timed=bool(settings.gpu))
+    pool = Pool(decoding_processes(len(settings.cpus)), decode_s)
     bounds = Bounds(settings.max_pixels, Budget(settings.decode_mb * MEGABYTE), processes=pool)
     texts = open_text_heads(folder, cache, len(settings.cpus))
     head = texts.own_head if texts else identity
-    answer = partial(folder.input.whole.logits, bounds=bounds, infer=lambda batch: head(engine.infer(batch)))
+    answer = partial(folder.input.whole.logits, bounds=bounds, infer=lambda batch: head(infer(batch)))
     observe_golden = metrics.observe_golden
     first = partial(check_golden, folder, answer, engine.precision, observe=observe_golden)
     check = metrics.counted(first, NoVerdict)
@@ -146,8 +149,8 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     wait_s = folder.engine.wait_ms / 1000 if settings.gpu else 0.0
     observe_batch = partial(service.deferred, metrics.batch_size.observe)
     outputs = None if texts else folder.output.labels.count
-    infer = metrics.timed(engine.infer, service.deferred)
-    batcher = Batcher(infer, seconds, observe_batch, wait_s, EngineGuard(check), outputs)
+    timed = metrics.timed(infer, service.deferred)
+    batcher = Batcher(timed, seconds, observe_batch, wait_s, EngineGuard(check), outputs)
     decoders = DECODERS_PER_CPU * len(settings.cpus)
     observe = partial(service.deferred, metrics.observe_stages)
     classifier = Classifier(
@@ -157,17 +160,16 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
         decoders,
         head,
         folder.input.merged,
+        hangs.decodings,
     )
     explainer = Explainer(batcher.submit, head, folder.output)
     choice = engine.choice.reason
     loaded = Loaded(folder, engine.name, engine.precision, choice, classifier, batcher, explainer, texts)
-    find_fault = partial(loaded.find_fault, settings.inference_limit_s)
-    health.watch(find_fault, WATCH_S, partial(_leave, service.health, batcher))
     if settings.golden_check_s:
         # Read once, since a file that is gone says nothing about the answers.
         files = {golden.image: golden.image.read_bytes() for golden in folder.golden}
         logits = partial(folder.input.whole.logits, bounds=bounds)
-        again = partial(classify_in_background, logits, batcher, head, settings.inference_limit_s)
+        again = partial(classify_in_background, logits, batcher, head, settings.deadline_s)
         later = partial(check_golden, folder, again, engine.precision, files.__getitem__, observe_golden)
         recheck = metrics.counted(later, NoVerdict)
         leave = partial(_leave_wrong, service.health)
@@ -191,11 +193,17 @@ def _leave_wrong(state: Health, fault: str) -> None:
     os._exit(BROKEN)
 
 
-def _leave(state: Health, batcher: Batcher, fault: str) -> None:
+def _find_fault(service: Service, hangs: Hangs, own_time: OwnTime) -> str | None:
+    """Return why the loaded model cannot answer, None if it can; before, only learn how long its inferences take."""
+    hang = hangs.find(own_time.look())
+    return service.fault() or (hang if service.loaded else None)
+
+
+def _leave(service: Service, fault: str) -> None:
     """Report the `fault` of the engine or the decoder and end this process, so that gunicorn starts a new one."""
-    state.become(health.BROKEN, fault)
+    service.health.become(health.BROKEN, fault)
     log.critical("broken: %s: ending this worker", fault)
-    if batcher.fault is None:  # it hangs, and so do the requests that wait for it
+    if service.fault() is None:  # it hangs, and so do the requests that wait for it
         os._exit(STUCK)
     time.sleep(BROKEN_S)
     os._exit(BROKEN)

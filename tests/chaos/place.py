@@ -22,14 +22,12 @@ from tests.commands.services import make_here
 from tests.local.faulty_worker import write_settings
 from tests.local.gateway_harness import PROCESSES, ask
 from tests.processes import children, command_line, descendants
-from tests.service import LONGEST_DEADLINE, Service, create, table
+from tests.service import Service, create, table
 from tests.wait import until
 
 POOL, OTHER = "bright", "other"  # two models with the same answers, of which one is served
 LABEL = "cat"  # the best class of the golden image
 RATE = 10.0  # requests a second, on a machine that may be busy
-# Below the deadline: what waits for an inference that hangs is then answered by the other worker.
-LIMITS = f"[limits]\n{LONGEST_DEADLINE}inference_limit_s = 5\n"
 
 
 @dataclass(frozen=True)
@@ -134,13 +132,16 @@ class Place:
 
 
 @contextmanager
-def running(home: Path, rate: float = RATE, seed: int = 0) -> Iterator[Place]:
-    """Start the service in `home`, and stop it at the end; its workers can be made to fail."""
+def running(home: Path, rate: float = RATE, seed: int = 0, limits: str = "") -> Iterator[Place]:
+    """Start the service in `home`, and stop it at the end; its workers can be made to fail.
+
+    `limits` is a table of its cluster file, without which it has the defaults.
+    """
     models = home / "models"
     for name in (POOL, OTHER):
         model_store.record(models, folders.openvino_folder(models / name, name=name), good=True)
     settings = write_settings(models / "faulty")
-    service = create(home / "service", table(POOL, models / POOL), LIMITS)
+    service = create(home / "service", table(POOL, models / POOL), limits)
     command = [str(settings) if part.endswith("gunicorn.conf.py") else part for part in files.GUNICORN]
     with patch.object(files, "GUNICORN", command):
         try:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.chaos.place import Place, running
 from tests.chaos.rows import ROWS
+from tests.service import LONGEST_DEADLINE
 
 RATE = 4.0  # requests a second: each is a dozen processes' waking up
 SEED = 231  # draws the two cheapest
@@ -13,7 +14,7 @@ SEED = 231  # draws the two cheapest
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with running(tmp_path_factory.mktemp("chaos"), RATE, SEED) as place:
+    with running(tmp_path_factory.mktemp("chaos"), RATE, SEED, f"[limits]\n{LONGEST_DEADLINE}") as place:
         yield place
 
 

@@ -74,6 +74,7 @@ def test_an_answer_is_not_overwritten_by_the_next_one(tmp_path: Path) -> None:
 
 
 def test_warm_up_measures_every_batch_size(tmp_path: Path) -> None:
-    seconds = warm_up(load(networks.folder(tmp_path / "small"), "fp16"), PIXELS.shape[1:], timed=True)
+    engine = load(networks.folder(tmp_path / "small"), "fp16")
+    seconds = warm_up(engine.infer, engine.batch_sizes, PIXELS.shape[1:], timed=True)
     assert tuple(seconds) == SIZES
     assert min(seconds.values()) > 0

@@ -5,7 +5,6 @@ from then on, or that a decoding does not end.
 """
 
 import json
-import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -39,7 +38,7 @@ class Failing:
 def fragile(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failing]:
     home = tmp_path_factory.mktemp("fragile")
     config = write_settings(home)
-    with running(made / "bright", home / "log", config=str(config), INFERENCE_LIMIT_S=5) as process:
+    with running(made / "bright", home / "log", config=str(config), INFERENCE_LIMIT_S=3) as process:
         yield Failing(process, home / "faults/bright-0")
 
 
@@ -92,7 +91,7 @@ def test_a_decoder_that_hangs_takes_its_worker_out_which_names_its_request_and_a
     with pytest.raises(ConnectionError):
         failing.process.predict(RED, headers={"X-Request-ID": "the-one", "traceparent": parent})
     failing.fault.unlink()
-    reason = "one image has been decoded for N s, above its limit of 5 s"
+    reason = "one decoding has not returned within 6 s"
     serves_anew(failing.process, old, reason, STUCK, failing.logged)
     lines = [json.loads(line) for line in failing.process.log.read_bytes()[failing.logged :].decode().splitlines()]
     (left,) = [line for line in lines if line["message"] == "no answer: the process ended"]
@@ -102,17 +101,14 @@ def test_a_decoder_that_hangs_takes_its_worker_out_which_names_its_request_and_a
 
 
 def serves_anew(process: WorkerProcess, old: int, reason: str, status: int = BROKEN, logged: int = 0) -> None:
-    """Wait for another process than `old`, which ended with `status` and said why after `logged` bytes of its log.
-
-    N in `reason` is a number, since a busy machine notices later.
-    """
+    """Wait for another process than `old`, which ended with `status` and said why after `logged` bytes of its log."""
     until("the old process is gone", lambda: not Path(f"/proc/{old}").exists())
     until("the new process is ready", lambda: (found := process.state()) and found["state"] == "ready")
     assert process.inner_pid != old
     assert process.predict(RED).status == 200
     text = process.log.read_bytes()[logged:].decode()
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-    critical = [re.sub(r"for \d+ s", "for N s", line["message"]) for line in lines if line["level"] == "critical"]
+    critical = [line["message"] for line in lines if line["level"] == "critical"]
     assert critical == [f"broken: {reason}: ending this worker"]
     assert any(str(old) in line["message"] and f"code {status}" in line["message"] for line in lines)
 

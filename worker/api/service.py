@@ -45,10 +45,6 @@ class Loaded:
     explainer: Explainer
     texts: TextHeads | None  # None unless the model is zero-shot
 
-    def find_fault(self, limit_s: float) -> str | None:
-        """Return why it cannot answer: the engine is broken, or an inference or a decoding hangs; None if it can."""
-        return self.batcher.find_fault(limit_s) or self.classifier.find_fault(limit_s)
-
 
 class Service:
     """The state of one worker, shared by its request threads."""
@@ -63,7 +59,7 @@ class Service:
 
     def fault(self) -> str | None:
         """Return why the loaded model cannot answer; None if it can, and before it is loaded."""
-        return self.loaded.find_fault(self.settings.inference_limit_s) if self.loaded else None
+        return self.loaded.batcher.find_fault() if self.loaded else None
 
     @property
     def ready(self) -> bool:

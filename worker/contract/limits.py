@@ -30,6 +30,7 @@ MAX_IDENTIFIER_CHARACTERS = 200  # of an inference request, which the answer rep
 MAX_SCORES = 1_000_000  # per answer: images x classes
 MAX_PREDICTIONS = 100_000  # per answer: images x classes that are shown with their labels
 
+MAX_DECODING_S = 10  # of one image; the costliest that is served takes about half
 MAX_DECODING_PROCESSES = 4  # of one worker
 DECODING_PROCESS_MB = 48  # that an idle one holds, beside the libraries that it shares with its worker
 
@@ -89,7 +90,8 @@ LIMITS = {
     "decode_mb": Limit(320, 64, 65_536, "megabytes"),
     # Below nginx.conf's proxy_read_timeout, or Nginx would time out before the worker answers 504.
     "deadline_s": Limit(15, 1, 20, "seconds"),
-    "inference_limit_s": Limit(30, 1, 600, "seconds"),
+    # So much below deadline_s that what waits for an inference that hangs is in time for another worker.
+    "inference_limit_s": Limit(5, 1, 600, "seconds"),
     "golden_check_s": Limit(300, 0, 86_400, "seconds"),
     "drain_s": Limit(3, 0, 60, "seconds"),
 }
@@ -105,6 +107,14 @@ def bodies_bytes(max_body_mb: int) -> int:
 def decoding_processes(cpus: int) -> int:
     """Return how many processes a worker of `cpus` CPUs may start to decode what it does not decode itself."""
     return min(cpus, MAX_DECODING_PROCESSES)
+
+
+def decoding_limit_s(inference_limit_s: int) -> int:
+    """Return the seconds that a decoding may take: of a processor in another process, without progress in this one.
+
+    They are more than those of an inference: its own request alone waits for it, and Nginx waits longer for that.
+    """
+    return min(MAX_DECODING_S, 2 * inference_limit_s)
 
 
 def queue_fault(values: Mapping[str, Any]) -> str | None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from worker.contract.errors import ErrorCode, ServiceError
 
 MEGABYTE = 10**6
+LOOK_S = 1.0  # between two looks at the deadline, which show that nothing hangs
 
 
 class Budget:
@@ -33,7 +34,7 @@ class Budget:
             )
         with self._changed:
             while self._free < count:
-                self._changed.wait(left())
+                self._changed.wait(min(left(), LOOK_S))
             self._free -= count
         try:
             yield

@@ -79,6 +79,7 @@ class Deadline:
 
     def __init__(self, seconds: float, gone: Callable[[], bool] = never) -> None:
         self.seconds, self._gone = seconds, gone
+        self.looks = 0  # by which whoever works for it shows that it gets on
         now = time.monotonic()
         self._end, self._look = now + seconds, now + CLIENT_CHECK_INTERVAL_S
 
@@ -88,6 +89,7 @@ class Deadline:
 
     def left(self) -> float:
         """Return the seconds left; raise ServiceError DEADLINE if there are none."""
+        self.looks += 1
         left = self._end - time.monotonic()
         if left <= 0:
             raise self.passed()

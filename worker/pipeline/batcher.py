@@ -110,7 +110,6 @@ class Batcher:
         self._batch: list[PendingInput] = []
         self._last_ordinary = float("-inf")
         self._smallest_fast_size = min(seconds, key=lambda size: (seconds[size] / size, size))
-        self._running_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
@@ -126,17 +125,9 @@ class Batcher:
     def queued(self) -> int:
         return self._arrived.qsize() + len(self._waiting)
 
-    def busy_s(self) -> float:
-        """Return the seconds that the running inference has taken so far; 0 if none runs."""
-        since = self._running_since
-        return 0.0 if since is None else time.monotonic() - since
-
-    def find_fault(self, limit_s: float) -> str | None:
-        """Return why the engine cannot answer: it is broken, or one inference takes over `limit_s`; None if it can."""
-        if self.fault or not self._thread.is_alive():
-            return self.fault or ENDED
-        busy = self.busy_s()
-        return f"one inference has run for {busy:.0f} s, above its limit of {limit_s:g} s" if busy > limit_s else None
+    def find_fault(self) -> str | None:
+        """Return why the engine cannot answer any more; None if it can, or hangs."""
+        return self.fault or (None if self._thread.is_alive() else ENDED)
 
     def _run(self) -> None:
         fault = ENDED
@@ -146,7 +137,7 @@ class Batcher:
             fault = f"the engine's thread failed: {describe(error)}"
             log.exception("the engine's thread failed")
         finally:
-            self._running_since, self.fault = None, fault
+            self.fault = fault
             for pending in self._batch:
                 pending.fail(internal_error())  # not NOT_READY: it may be what ended the thread
             self._refuse_waiting()
@@ -158,9 +149,7 @@ class Batcher:
             self._batch = self._waiting.take(self._next_size())
             if self._batch:
                 error = self._run_batch(self._batch)
-                self._running_since = time.monotonic()  # the guard runs the engine, too
                 self._guard.count(error)
-                self._running_since = None
                 if self._guard.fault:
                     return self._guard.fault
 
@@ -199,7 +188,7 @@ class Batcher:
 
     def _run_batch(self, batch: list[PendingInput]) -> Exception | None:
         """Give each of `batch` its result; return why all of them failed, None if any did not."""
-        started = self._running_since = time.monotonic()
+        started = time.monotonic()
         try:
             logits = self._infer([pending.image for pending in batch])
             seconds = time.monotonic() - started
@@ -207,8 +196,6 @@ class Batcher:
             self._observe(len(batch))
         except Exception as error:
             return self._retry_individually(batch, error)
-        finally:
-            self._running_since = None
         for pending, row in zip(batch, logits, strict=True):
             pending.set_result(InferenceResult(row, started - pending.submitted, seconds))
         return None

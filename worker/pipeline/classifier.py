@@ -76,24 +76,18 @@ class Classifier:
         decoders: int,
         head: Head = identity,
         merge: Merge = single_tile,
+        decodings: Running | None = None,
     ) -> None:
         self._open, self._submit, self._observe = open_image, submit, observe
         self._head, self._merge = head, merge
         self._decoders, self._isolated, self._large = Turnstile(decoders), Turnstile(decoders), Turnstile(1)
-        self._decoding = Running()
+        self._decodings = decodings or Running()
 
     def with_head(self, head: Head) -> "Classifier":
         """Return a copy with another head; it shares the stages and the bound on decoding."""
         other = copy(self)
         other._head = head
         return other
-
-    def find_fault(self, limit_s: float) -> str | None:
-        """Return that decoding hangs, if one image takes over `limit_s`; None otherwise."""
-        busy = self._decoding.longest_s()
-        return (
-            f"one image has been decoded for {busy:.0f} s, above its limit of {limit_s:g} s" if busy > limit_s else None
-        )
 
     def start(self, image: bytes, deadline: Deadline, background: bool = False) -> "Started":
         """Decode `image` and queue all its tiles; return the image, to be waited for or cancelled.
@@ -122,10 +116,12 @@ class Classifier:
 
     def _tiles(self, image: bytes, deadline: Deadline, background: bool) -> Sequence[np.ndarray]:
         deadline.check()
-        with self._decoding.call():
+        # What streams an image or waits for memory or a process looks at its deadline; what is stuck does not.
+        decoding = self._decodings.call(lambda: deadline.looks)
+        with decoding:
             opened = self._open(image, deadline)
         turnstile = self._isolated if opened.isolated else self._large if opened.large else self._decoders
-        with turnstile.place(deadline, background), self._decoding.call():
+        with turnstile.place(deadline, background), decoding:
             tiles = opened.tiles()
         deadline.check()
         return tiles

@@ -13,7 +13,7 @@ from nginx.gate.upstreams import KEEPALIVE_S
 from scripts.cluster.config import ROOT
 from scripts.runtimes.local.launch import INHERITED_VARIABLES
 from worker.contract.errors import ErrorCode, torchserve_type
-from worker.contract.limits import LIMITS
+from worker.contract.limits import LIMITS, decoding_limit_s
 
 RELOAD_S = 0.25  # of Nginx, its check of the list included
 
@@ -66,6 +66,10 @@ def test_a_second_try_is_left_to_workers_that_cannot_be_reached_or_die() -> None
     assert figure("proxy_connect_timeout", "s") < figure("proxy_send_timeout", "s") < window
     # gunicorn looks once a second, and kills a frozen worker at the second look after its timeout; it may be slow.
     assert gunicorn_setting("timeout") + 5 < window < figure("proxy_read_timeout", "s")
+    # A worker counts its own time, of which a busy machine gives it less.
+    limit_s, deadline_s = (LIMITS[name].default for name in ("inference_limit_s", "deadline_s"))
+    assert 2 * limit_s < deadline_s < window
+    assert 2 * decoding_limit_s(limit_s) < window
     assert figure("worker_shutdown_timeout", "s") > window + figure("proxy_read_timeout", "s")
 
 

@@ -166,8 +166,8 @@ def test_the_smallest_batch_that_holds_them_is_used() -> None:
 @every_engine
 def test_warm_up_runs_every_size_and_measures_them_if_timed(model_folders: Path, name: str) -> None:
     engine = engine_of(model_folders, name)
-    assert warm_up(engine, SHAPE, timed=False) == {1: 1.0, 4: 4.0}
-    assert min(warm_up(engine, SHAPE, timed=True).values()) > 0
+    assert warm_up(engine.infer, engine.batch_sizes, SHAPE, timed=False) == {1: 1.0, 4: 4.0}
+    assert min(warm_up(engine.infer, engine.batch_sizes, SHAPE, timed=True).values()) > 0
 
 
 def test_an_engine_gives_its_name_precision_and_reason(model_folders: Path) -> None:

@@ -14,6 +14,7 @@ from worker.contract.errors import ErrorCode, ServiceError
 from worker.pipeline.admission import Deadline
 from worker.pipeline.batcher import Batcher
 from worker.pipeline.classifier import Classifier, Open, OpenImage
+from worker.pipeline.running import Running
 from worker.process.metrics import Metrics, create_metrics
 
 
@@ -188,7 +189,7 @@ def test_waiting_for_a_decoder_ends_at_the_deadline_and_nothing_is_decoded(metri
 
 
 @pytest.mark.parametrize("stage", ["header", "pixels"])
-def test_decoding_that_hangs_is_a_fault(metrics: Metrics, stage: str) -> None:
+def test_decoding_is_silent_until_it_looks_at_its_deadline_or_ends(metrics: Metrics, stage: str) -> None:
     gate, entered = threading.Event(), threading.Event()
 
     def hang(data: bytes, deadline: Deadline) -> list[np.ndarray]:
@@ -202,15 +203,21 @@ def test_decoding_that_hangs_is_a_fault(metrics: Metrics, stage: str) -> None:
 
     batcher = Batcher(sums, {1: 1.0}, lambda size: None)
     open_image = hang_at_header if stage == "header" else opening(hang)
-    classifier = Classifier(open_image, batcher.submit, metrics.observe_stages, decoders=1)
+    decodings, deadline = Running(), Deadline(30)
+    classifier = Classifier(open_image, batcher.submit, metrics.observe_stages, decoders=1, decodings=decodings)
+
+    def silence() -> float:
+        return decodings.longest_silence(lambda: 1.0)
+
     with ThreadPoolExecutor(1) as pool:
-        started = pool.submit(classifier.start, b"\1", Deadline(30))
+        started = pool.submit(classifier.start, b"\1", deadline)
         assert entered.wait(30)
-        until("it is noticed", lambda: classifier.find_fault(0.1))
-        assert classifier.find_fault(60) is None
+        assert [silence() for _ in range(3)] == [0, 1, 2]
+        deadline.left()
+        assert [silence() for _ in range(3)] == [0, 1, 2]
         gate.set()
         assert started.result().result(Deadline(30)).logits[0] == 4
-    assert classifier.find_fault(0) is None
+    assert silence() == 0
 
 
 def test_an_image_decoded_too_late_is_not_queued(metrics: Metrics) -> None:

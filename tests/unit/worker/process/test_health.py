@@ -1,15 +1,9 @@
 """The worker's state, and the watchdog over the engine."""
 
-import threading
-from collections.abc import Sequence
-from functools import partial
-
-import numpy as np
 import pytest
 
 from tests.errors import code_of
 from worker.contract.errors import ErrorCode
-from worker.pipeline.batcher import Batcher
 from worker.process.health import BROKEN, DRAINING, READY, STARTING, Health, shorten_paths, watch
 
 
@@ -51,29 +45,6 @@ def test_a_worker_that_drains_before_it_was_ready_never_answers() -> None:
     health.become(READY)
     assert health.state == DRAINING
     assert refuses(health)
-
-
-def test_the_watchdog_gives_up_on_an_inference_over_the_limit() -> None:
-    release, gave_up = threading.Event(), threading.Event()
-    faults: list[str] = []
-
-    def hang(images: Sequence[np.ndarray]) -> np.ndarray:
-        release.wait()
-        return np.zeros((len(images), 3), np.float32)
-
-    def give_up(fault: str) -> None:
-        faults.append(fault)
-        gave_up.set()
-
-    batcher = Batcher(hang, {1: 1.0}, lambda size: None)
-    watchdog = watch(partial(batcher.find_fault, 0.1), 0.01, give_up)
-    future = batcher.submit(np.zeros((2, 2, 3), np.uint8))
-    assert gave_up.wait(30)
-    assert faults == ["one inference has run for 0 s, above its limit of 0.1 s"]
-    release.set()
-    assert future.result(30).logits.shape == (3,)
-    watchdog.join(30)
-    assert not watchdog.is_alive()
 
 
 def test_the_watchdog_gives_up_once_at_the_first_fault() -> None:
