@@ -18,7 +18,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from scripts.cluster.config import ROOT
-from tests.cluster.init.bundles import link
+from tests.bootstrap.bundles import link
 from tests.commands.services import LONGEST
 from tests.service import bare_environment, free_ports
 
