@@ -23,7 +23,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # processes would compile the kit's modules for itself.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# Let `make` start Python itself: the `python3` of a version manager is a shell script, which takes as long as a command.
+# Let `make` start Python itself: a version manager's `python3` is a shell script, which takes as long as a command.
 os.environ.setdefault("PYTHON", f"{sys.base_prefix}/bin/python3")
 
 # Let the gate of every service probe often: most waits are for the gate to notice that a worker came or went. Not more
