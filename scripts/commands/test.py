@@ -14,8 +14,9 @@ from scripts.host.packages import LOAD_GENERATOR, NGINX, TEST_TOOLS, require
 
 UNIT = "tests/unit"
 # Folders whose tests share nothing but the cores, a lane each: `system` uses this machine's Docker engine, `cluster`
-# starts its own ones, the others need none. Those that take longest start first, so that no core waits at the end.
-LANES = ("commands", "cluster", "local", "bootstrap", "browser", "system", "chaos", "unit", "parts")
+# and `bootstrap` start their own, the others need none. Those that take longest start first, so that no core waits at
+# the end.
+LANES = ("commands", "local", "cluster", "bootstrap", "system", "browser", "parts", "chaos", "unit")
 REPORTS = ROOT / ".pytest_cache"
 SLOWEST = 30  # number of tests in each lane whose durations pytest lists
 
