@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # Let the programs that the tests start keep compiled modules, which some container images forbid: each of some thousand
 # processes would compile the kit's modules for itself.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Let `make` start Python itself: a version manager's `python3` is a shell script, which takes as long as a command.
+os.environ.setdefault("PYTHON", f"{sys.base_prefix}/bin/python3")
 
 # Let the gate of every service probe often: most waits are for the gate to notice that a worker came or went. Not more
 # often: a worker that wakes up for a probe has cold caches, and five a second took it a tenth of a core.

@@ -16,8 +16,9 @@ from scripts.host.packages import LOAD_GENERATOR, NGINX, TEST_TOOLS, require
 UNIT = "tests/unit"
 BROWSER = "browser"
 # Folders whose tests share nothing but the cores, a lane each: `system` uses this machine's Docker engine, `cluster`
-# starts its own ones, the others need none. Those that take longest start first, so that no core waits at the end.
-LANES = ("cluster", "commands", "local", BROWSER, "system", "chaos", "unit", "parts")
+# and `bootstrap` start their own, the others need none. Those that take longest start first, so that no core waits at
+# the end.
+LANES = ("commands", "local", "cluster", "bootstrap", "system", BROWSER, "parts", "chaos", "unit")
 # A browser ends its requests with ERR_NETWORK_CHANGED when an interface comes or goes, and other lanes make interfaces.
 OWN_NETWORK = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 REPORTS = ROOT / ".pytest_cache"

@@ -232,6 +232,10 @@ def _install(environment: Environment, nvidia: bool) -> None:
     elif nvidia or not _pip(environment, (*environment.own_locks, TORCH_CPU), expected_error=NO_CPU_BUILD):
         # The one build that every index has. It runs without a GPU, too, but is larger.
         _pip(environment, (*environment.own_locks, TORCH_CUDA))
+    if environment.compiled or sys.dont_write_bytecode:
+        # On all cores: pip would compile on one. A module that is no Python of this version stays as it is.
+        compile_all = [str(environment.python), "-m", "compileall", "-qq", "--workers=0", str(environment.packages)]
+        subprocess.run(compile_all, capture_output=True)
 
 
 def _pip(environment: Environment, locks: Sequence[Path], expected_error: re.Pattern[str] | None = None) -> bool:
@@ -239,9 +243,7 @@ def _pip(environment: Environment, locks: Sequence[Path], expected_error: re.Pat
 
     Raise CommandError if it fails for another reason.
     """
-    arguments = _install_arguments(locks)
-    if not environment.compiled and not sys.dont_write_bytecode:
-        arguments.append("--no-compile")
+    arguments = [*_install_arguments(locks), "--no-compile"]
     total = len(_names(locks) - _names(environment.parent.locks if environment.parent else ()))
     succeeded, output = run_pip(environment.python, arguments, total)
     if not succeeded and expected_error and any(expected_error.search(line) for line in output):

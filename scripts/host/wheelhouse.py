@@ -13,7 +13,7 @@ from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.host.environments import EXTRA_LOCKS, TORCH_CPU, TORCH_CUDA, WORKER
 from scripts.host.packages import require_ensurepip
-from scripts.host.pins import hashes, missing, pins_of, read_pins
+from scripts.host.pins import hashes, missing, pins_of
 from scripts.host.pip import failure_lines, run_pip
 
 WHEELHOUSE = ROOT / "wheelhouse"
@@ -75,15 +75,13 @@ def python_with_pip() -> Iterator[Path]:
 def _download(locks: Sequence[Path], folder: Path, version: str) -> None:
     tags = [f"--python-version={version}", "--implementation=cp", *PLATFORMS]
     tags += [f"--abi={abi}" for abi in (f"cp{version.replace('.', '')}", "abi3", "none")]
+    arguments = ["--no-deps", "--require-hashes", "--only-binary=:all:", *tags, f"--dest={folder}"]
     with python_with_pip() as python:
-        for lock in locks:
-            arguments = ["--no-deps", "--require-hashes", "--only-binary=:all:", *tags, f"--dest={folder}"]
-            total = len(read_pins(lock.read_text()))
-            command = ["download", *arguments, f"--requirement={lock}"]
-            succeeded, output = run_pip(python, command, total)
-            if not succeeded:
-                raise CommandError(
-                    f"pip could not download the wheels that {lock.name} pins:",
-                    *failure_lines(output),
-                    "needed a package index that has them, or PIP_FIND_LINKS set to a folder with the wheels",
-                )
+        command = ["download", *arguments, *(f"--requirement={lock}" for lock in locks)]
+        succeeded, output = run_pip(python, command, len(pins_of(locks)))
+    if not succeeded:
+        raise CommandError(
+            f"pip could not download the wheels pinned in {', '.join(lock.name for lock in locks)}:",
+            *failure_lines(output),
+            "needed a package index that has them, or PIP_FIND_LINKS set to a folder with the wheels",
+        )

@@ -8,6 +8,7 @@ from selenium import webdriver
 
 from tests import folders, zero_shot_folders
 from tests.browser.page import Page
+from tests.commands.services import ONE_WORKER
 from tests.service import NO_DRAIN, Service, create, table
 
 
@@ -19,7 +20,7 @@ def zero_shot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folders.image(folders.RED, (64, 64)).save(home / "red.png")
     given = ("--templates", home / "templates.txt", "--golden", home / "red.png")
     folder = zero_shot_folders.add_model(source, home / "clip", *given)
-    running = create(home / "service", table("clip", folder), NO_DRAIN)
+    running = create(home / "service", table("clip", folder), NO_DRAIN + ONE_WORKER)
     running.up()
     yield running
     running.down()

@@ -20,7 +20,7 @@ from scripts.bootstrap.steps.swarm import GOES_ON
 from scripts.cluster.config import ROOT
 from scripts.cluster.models import content_hash
 from scripts.host import docker
-from tests.cluster.init.bundles import link
+from tests.bootstrap.bundles import link
 from tests.cluster.load import AT_ONCE, DEADLINE_S
 from tests.cluster.servers import Lan, Server, copy_images
 from tests.service import bare_environment

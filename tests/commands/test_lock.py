@@ -8,7 +8,7 @@ import pytest
 from scripts.base.errors import CommandError
 from scripts.commands import lock
 from scripts.commands.lock import ALL, Lock
-from scripts.host.environments import LOCK, Environment, ensure
+from scripts.host.environments import LOCK, SERVE, Environment, ensure
 
 BASE, TOP = (Lock(f"{name}.in", f"{name}.txt", local_builds=False) for name in ("base", "top"))
 CPU, GPU = (Lock("torch.in", f"torch-{name}.txt", local_builds=name == "cpu") for name in ("cpu", "cuda"))
@@ -31,8 +31,8 @@ def publish(folder: Path, name: str, version: str, needs: str = "") -> None:
 
 @pytest.fixture(scope="module")
 def uv(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """The pinned uv, in an environment of its own."""
-    own = Environment(tmp_path_factory.mktemp("uv") / "lock", LOCK.locks)
+    """The pinned uv, in an environment of its own, which has its pip from another: installing pip takes longer."""
+    own = Environment(tmp_path_factory.mktemp("uv") / "lock", LOCK.locks, parent=SERVE, compiled=False)
     ensure(own, nvidia=False)
     return own
 

@@ -1,7 +1,8 @@
-"""The documents' commands, run as a new user would: in a fresh clone, by the system's Python, one after the other.
+"""The documents' commands, run as a new user would: in a fresh clone, one after the other.
 
 These are the `sh` blocks of README.md and of compose/reference; a `text` block holds what needs another machine, a
-network or much time. tests/unit/test_documents.py holds those against the Makefile.
+network or much time. tests/unit/test_documents.py holds those against the Makefile. The clone has the environments of
+these tests, which take longest to make: test_site.py makes some, by the system's Python.
 """
 
 import json
@@ -18,13 +19,12 @@ import pytest
 from PIL import Image, ImageDraw
 
 from scripts.cluster.config import ROOT
-from tests.cluster.init.bundles import link
+from tests.bootstrap.bundles import link
 from tests.commands.services import LONGEST
 from tests.service import bare_environment, free_ports
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 REFERENCE = [page.read_text(encoding="utf-8") for page in sorted((ROOT / "compose/reference").glob("*.md"))]
-SYSTEM_PYTHON = "/usr/bin/python3"
 CAT = ("埃及猫", "Egyptian cat")
 
 
@@ -41,7 +41,7 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def clone() -> Iterator[Path]:
-    """What git would clone, in a folder that any account can read: nothing installed, nothing rendered."""
+    """What git would clone, in a folder that any account can read, with the environments of these tests."""
     folder = Path("/tmp") / f"wanwu-clone-{os.getpid()}"
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
@@ -49,6 +49,7 @@ def clone() -> Iterator[Path]:
     for name in listed.stdout.splitlines():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
     if (ROOT / "wheelhouse").is_dir():  # CI has filled it by the same command: half a gigabyte less to download
         shutil.copytree(ROOT / "wheelhouse", folder / "wheelhouse", copy_function=link)
     cluster = folder / "compose/cluster.toml"
@@ -110,7 +111,7 @@ def _make_down(clone: Path) -> None:
 
 
 def _run(line: str, clone: Path) -> str:
-    environ = bare_environment() | {"PYTHON": SYSTEM_PYTHON, "RUNTIME": "local"}
+    environ = bare_environment() | {"RUNTIME": "local"}
     environ.pop("VIRTUAL_ENV", None)
     done = subprocess.run(["bash", "-c", line], cwd=clone, capture_output=True, text=True, env=environ)
     assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"

@@ -1,4 +1,4 @@
-"""A bundle, made by the machine's own engine and apt; tests/cluster/init installs its packages without a network."""
+"""A bundle, made by the machine's own engine and apt; tests/bootstrap installs its packages without a network."""
 
 import json
 import os

@@ -9,7 +9,7 @@ import requests
 
 from scripts.cluster.config import ROOT
 from scripts.host import docker
-from tests.cluster.init.bundles import link
+from tests.bootstrap.bundles import link
 from tests.cluster.load import open_load
 from tests.commands.test_changes import RELEASE
 from tests.folders import openvino_folder

@@ -131,7 +131,7 @@ def test_another_build_of_python_without_an_index_keeps_the_packages(
     lock.write_text(make_wheel(pip_finds, "1"))
     environment = Environment(tmp_path / ".venv/tiny", (lock,), parent=base)
     python = ensure(environment, nvidia=False)
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setenv("PIP_FIND_LINKS", str(base.own_locks[0].parent))  # which has that one's packages alone
     monkeypatch.setattr(sys, "version", f"{sys.version} rebuilt")
     assert ensure(environment, nvidia=False) == python
     last = capsys.readouterr().err.splitlines()[-1]

@@ -54,7 +54,7 @@ def test_an_unavailable_wheel_is_named(tmp_path: Path, source: Path) -> None:
     source.mkdir()
     with pytest.raises(CommandError) as caught:
         collect([lock], tmp_path / "wheelhouse", keep=[])
-    assert caught.value.lines[0] == "pip could not download the wheels that lock.txt pins:"
+    assert caught.value.lines[0] == "pip could not download the wheels pinned in lock.txt:"
     assert "No matching distribution found for one==1.0" in caught.value.lines[-2]
     assert caught.value.lines[-1] == (
         "needed a package index that has them, or PIP_FIND_LINKS set to a folder with the wheels"

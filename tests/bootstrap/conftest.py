@@ -15,9 +15,9 @@ from scripts.host import images
 from scripts.host.debs import Apt
 from scripts.host.images import WORKERS
 from scripts.host.systems import SYSTEMS
-from tests.cluster.init import bundles, systemd
-from tests.cluster.init.bundles import Image
-from tests.cluster.init.hosts import First, Host, copy_root, start
+from tests.bootstrap import bundles, systemd
+from tests.bootstrap.bundles import Image
+from tests.bootstrap.hosts import First, Host, copy_root, start
 from tests.cluster.servers import answers
 from tests.wait import until
 

@@ -2,7 +2,7 @@
 
 from difflib import unified_diff
 
-from tests.cluster.init.hosts import Host
+from tests.bootstrap.hosts import Host
 
 # Logs and caches, dpkg's own database (compared by what it lists) and the older copies that tools keep of their files.
 LEFT_OUT = (

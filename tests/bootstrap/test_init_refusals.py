@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from scripts.bundle.volume import sentinel
-from tests.cluster.init.hosts import Host, confirmed
-from tests.cluster.init.test_init_systemd import disk
-from tests.cluster.init.trees import difference, stamps
+from tests.bootstrap.hosts import Host, confirmed
+from tests.bootstrap.test_init_systemd import disk
+from tests.bootstrap.trees import difference, stamps
 from worker.contract.files import sha256
 from worker.contract.version import VERSION
 

@@ -12,9 +12,9 @@ import pytest
 
 from scripts.cluster.config import ROOT
 from scripts.host.environments import SERVE
-from tests.cluster.init import systemd
-from tests.cluster.init.conftest import PHOTOS, Site
-from tests.cluster.init.hosts import Host
+from tests.bootstrap import systemd
+from tests.bootstrap.conftest import PHOTOS, Site
+from tests.bootstrap.hosts import Host
 from tests.wait import TIMEOUT_S, until
 
 RUN, MODELS, VOLUME = "/srv/site/run", "/srv/models", "/srv/volume"

@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 
-from tests.cluster.init.hosts import First
+from tests.bootstrap.hosts import First
 
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "udev")
 # What would change the kernel that all share, wait for what no host here has, or write at its own times.

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from scripts.bootstrap.checks.bundle import age_note
 from scripts.cluster.config import ROOT
+from tests.bootstrap import bundles
+from tests.bootstrap.bundles import Image
+from tests.bootstrap.conftest import Site
+from tests.bootstrap.hosts import Host, connect
+from tests.bootstrap.test_init_kit import BEFORE, A, B, kit
+from tests.bootstrap.test_init_server import slots
+from tests.bootstrap.trees import difference, tree
 from tests.bundles import make_model
-from tests.cluster.init import bundles
-from tests.cluster.init.bundles import Image
-from tests.cluster.init.conftest import Site
-from tests.cluster.init.hosts import Host, connect
-from tests.cluster.init.test_init_kit import BEFORE, A, B, kit
-from tests.cluster.init.test_init_server import slots
-from tests.cluster.init.trees import difference, tree
 from tests.service import bare_environment
 from tests.wait import until
 

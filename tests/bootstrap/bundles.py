@@ -16,8 +16,8 @@ from typing import Any
 from scripts.bundle import layout, signing
 from scripts.cluster.config import ROOT
 from scripts.cluster.models import content_hash
+from tests.bootstrap.hosts import SCRIPT
 from tests.bundles import make_key
-from tests.cluster.init.hosts import SCRIPT
 from worker.contract.version import VERSION
 
 PYTHON = re.compile("(lib)?(python3|expat1|ssl3)")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from scripts.bootstrap.checks.bundle import age_note
 from scripts.cluster.config import ROOT
-from tests.cluster.init import bundles
-from tests.cluster.init.bundles import Image
-from tests.cluster.init.conftest import Site
-from tests.cluster.init.hosts import Host
-from tests.cluster.init.test_init_server import NOTHING, changes, set_up_as_shown, slots
-from tests.cluster.init.trees import difference, tree
+from tests.bootstrap import bundles
+from tests.bootstrap.bundles import Image
+from tests.bootstrap.conftest import Site
+from tests.bootstrap.hosts import Host
+from tests.bootstrap.test_init_server import NOTHING, changes, set_up_as_shown, slots
+from tests.bootstrap.trees import difference, tree
 
 ORDER = ("--bundle", "/media/bundle", "--models", "/media/bundle/models")
 A, B, C = (letter * 40 for letter in "abc")

@@ -10,11 +10,11 @@ from scripts.base.errors import CommandError
 from scripts.cluster.config import parse_cluster
 from scripts.runtimes.swarm.deployment import chosen_nodes
 from scripts.runtimes.swarm.nodes import Node, parse_node
-from tests.cluster.init import bundles
-from tests.cluster.init.bundles import Image
-from tests.cluster.init.conftest import Site
-from tests.cluster.init.hosts import Host, kind
-from tests.cluster.init.trees import difference, tree
+from tests.bootstrap import bundles
+from tests.bootstrap.bundles import Image
+from tests.bootstrap.conftest import Site
+from tests.bootstrap.hosts import Host, kind
+from tests.bootstrap.trees import difference, tree
 from tests.wait import until
 
 NOTHING = "nothing changed: {} is up to date"

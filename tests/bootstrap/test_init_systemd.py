@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.render.unit import compose_unit
-from tests.cluster.init.bundles import Image
-from tests.cluster.init.conftest import Site
-from tests.cluster.init.hosts import Host
-from tests.cluster.init.test_init_server import (
+from tests.bootstrap.bundles import Image
+from tests.bootstrap.conftest import Site
+from tests.bootstrap.hosts import Host
+from tests.bootstrap.test_init_server import (
     MOUNTED,
     NOTHING,
     VOLUME,
@@ -21,7 +21,7 @@ from tests.cluster.init.test_init_server import (
     slots,
     volume_image,
 )
-from tests.cluster.init.trees import difference, tree
+from tests.bootstrap.trees import difference, tree
 from tests.wait import until
 
 UNIT = "srv-wanwu-models.mount"
