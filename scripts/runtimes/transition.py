@@ -104,6 +104,7 @@ class _Transition:
             self.runtime.start(self.run, name)
             wait_in_rotation(self.gateway, self.present, self.runtime.watch(self.run, [name]), [name])
             self.served.add(name)
+            self.runtime.promote(self.run, name)
 
     def _leave(self, names: Iterable[str]) -> None:
         """Stop workers once they get no requests any more."""

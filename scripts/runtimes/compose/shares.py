@@ -1,0 +1,35 @@
+"""The share of its slot that a worker gets beside the one it replaces: a small one while it starts, then an equal one.
+
+Docker has every container in a control group of its own, and the kernel divides a core equally among those that want
+it, whatever the priorities of the processes in them: a worker that starts would take half of the core from the one
+that serves.
+"""
+
+from scripts.host import docker
+from scripts.runtimes.compose.containers import containers
+from scripts.runtimes.run_directory import RunDir
+
+# What a container has that Docker was told nothing about, by the version of cgroup; Docker makes a weight of 100 of the
+# second one. It cannot be told "the default".
+WHOLE = {"1": 1024, "2": 2598}
+STARTING_PART = 8  # so many times smaller is the share of a worker that starts
+
+
+def lower(run: RunDir, worker: str) -> None:
+    """Give a worker that starts a small share."""
+    _update(run, {worker}, whole() // STARTING_PART)
+
+
+def restore(run: RunDir, *workers: str) -> None:
+    """Give workers the share of all others."""
+    _update(run, set(workers), whole())
+
+
+def whole() -> int:
+    """Return the CPU shares of a worker that serves."""
+    return WHOLE[docker.run(["info", "--format", "{{.CgroupVersion}}"]).strip()]
+
+
+def _update(run: RunDir, workers: set[str], shares: int) -> None:
+    ids = [one.id for one in containers(run) if one.service in workers]
+    docker.run(["update", "--cpu-shares", str(shares), *ids])
