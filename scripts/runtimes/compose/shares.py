@@ -5,12 +5,14 @@ it, whatever the priorities of the processes in them: a worker that starts would
 that serves.
 """
 
+from functools import cache
+
 from scripts.host import docker
 from scripts.runtimes.compose.containers import containers
 from scripts.runtimes.run_directory import RunDir
 
-# What a container has that Docker was told nothing about, by the version of cgroup; Docker makes a weight of 100 of the
-# second one. It cannot be told "the default".
+# What a container has by default, by the version of cgroup: Docker cannot be told to go back to that. It makes of the
+# second one the weight 100.
 WHOLE = {"1": 1024, "2": 2598}
 STARTING_PART = 8  # so many times smaller is the share of a worker that starts
 
@@ -25,11 +27,12 @@ def restore(run: RunDir, *workers: str) -> None:
     _update(run, set(workers), whole())
 
 
+@cache
 def whole() -> int:
     """Return the CPU shares of a worker that serves."""
     return WHOLE[docker.run(["info", "--format", "{{.CgroupVersion}}"]).strip()]
 
 
 def _update(run: RunDir, workers: set[str], shares: int) -> None:
-    ids = [one.id for one in containers(run) if one.service in workers]
-    docker.run(["update", "--cpu-shares", str(shares), *ids])
+    if ids := [one.id for one in containers(run) if one.service in workers]:
+        docker.run(["update", "--cpu-shares", str(shares), *ids])
