@@ -213,7 +213,10 @@ class SideBySide(Runtime):
 
     @abstractmethod
     def start(self, run: RunDir, worker: str) -> None:
-        """Start one more worker, which the rendered files already list."""
+        """Start one more worker, which the rendered files already list; those that serve go before it."""
+
+    def promote(self, run: RunDir, worker: str) -> None:
+        """Let a worker that is ready have as much processor time as those beside it, if `start` gave it less."""
 
     @abstractmethod
     def remove(self, run: RunDir, workers: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ workers and the old gateway.
 import contextlib
 import signal
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from scripts.base.console import say, step, warn
 from scripts.base.errors import CommandError
@@ -102,7 +103,8 @@ class _Transition:
         for name, member in members.items():
             step(f"starting {name} on {member.slot}")
             self.runtime.start(self.run, name)
-            wait_in_rotation(self.gateway, self.present, self.runtime.watch(self.run, [name]), [name])
+            check, promote = self.runtime.watch(self.run, [name]), partial(self.runtime.promote, self.run)
+            wait_in_rotation(self.gateway, self.present, check, [name], promote)
             self.served.add(name)
 
     def _leave(self, names: Iterable[str]) -> None:

@@ -37,9 +37,15 @@ def gateway_of(cluster: Cluster) -> Gateway:
 
 
 def wait_in_rotation(
-    gateway: Gateway, listed: Collection[str], check_processes: Callable[[], None], names: Collection[str] = ()
+    gateway: Gateway,
+    listed: Collection[str],
+    check_processes: Callable[[], None],
+    names: Collection[str] = (),
+    when_ready: Callable[[str], None] = lambda name: None,
 ) -> None:
     """Return once `gateway` lists exactly `listed` and those in `names` are in rotation (if empty, all).
+
+    Call `when_ready` with each of them that becomes ready, which is a moment before the gateway sends it requests.
 
     Raise CommandError if one of them is broken, if `check_processes` raises it, or after READY_TIMEOUT_S seconds.
     """
@@ -54,6 +60,8 @@ def wait_in_rotation(
             if name in awaited and report["state"] != states.get(name):
                 states[name] = report["state"]
                 say(f"   {name} {states[name]}")
+                if report["state"] == "ready":
+                    when_ready(name)
             if name in awaited and report["state"] == "broken":
                 raise CommandError(f"{name} is broken: {report['reason']}")
         if reports.keys() == set(listed) and all(reports[name]["in"] for name in awaited):

@@ -4,13 +4,15 @@ import os
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import requests
 
+from scripts.base.errors import CommandError
 from scripts.models import model_store
+from scripts.runtimes.compose import shares
 from tests.folders import openvino_folder
 from tests.load import steady_load
 from tests.service import Service
@@ -63,20 +65,28 @@ def started(service: Service) -> dict[str, tuple[str, str]]:
     return {part: (state["Id"], state["State"]["StartedAt"]) for part, state in found.items()}
 
 
+def cpu_shares(service: Service, worker: str) -> int:
+    return int(Container(service, worker).inspect()["HostConfig"]["CpuShares"])
+
+
 def test_a_worker_that_dies_while_it_starts_ends_the_swap_and_changes_nothing(served: Service, models: Path) -> None:
     text, before, listed = served.cluster.read_bytes(), started(served), left_over(served)
+    given = set[int]()
     with nothing_lost(served, models / "old/golden/one.png", "old"), ThreadPoolExecutor(1) as pool:
         using = pool.submit(served.make, "use", "NAME=new", f"MODELS={models}")
 
         def is_over() -> bool:
             """Whether the swap has ended, after another blow to its worker."""
             Container(served, "new-0").run("sh", "-c", "kill -9 -1")
+            with suppress(CommandError):  # it has no container yet, or none any more
+                given.add(cpu_shares(served, "new-0"))
             return using.done()
 
         until("the swap is given up", is_over)
     lines = said(using.result())
     assert lines[0] == "new-0 exits as soon as it starts; its log ends with:"
     assert lines[-1] == "old: served as before; nothing was changed"
+    assert shares.whole() // shares.STARTING_PART in given
     assert served.cluster.read_bytes() == text
     assert (started(served), left_over(served)) == (before, listed)
     served.up()
@@ -92,6 +102,7 @@ def test_a_swap_loses_no_request_and_leaves_the_gateway_as_it_is(served: Service
     assert after.keys() == {"entrance", "gateway", "new-0", "new-1"}
     assert [after[part] for part in ("entrance", "gateway")] == [before[part] for part in ("entrance", "gateway")]
     assert workers_in(served) == {"new-0", "new-1"}
+    assert [cpu_shares(served, worker) for worker in ("new-0", "new-1")] == [shares.whole()] * 2
     assert served.cluster.read_text() == text.replace('"old"', '"new"').replace(f'"{models}/old"', f'"{models}/new"')
     gone = requests.post(f"{served.endpoint}/models/old", data=image.read_bytes(), timeout=60)
     assert gone.json()["error"]["code"] == "unknown_model"

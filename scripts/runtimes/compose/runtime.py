@@ -13,7 +13,7 @@ from scripts.render.compose import PARTS
 from scripts.runtimes import live, unit_file
 from scripts.runtimes.change import read_members
 from scripts.runtimes.checks import check_capacity, check_writable
-from scripts.runtimes.compose import files, gateway, launch
+from scripts.runtimes.compose import files, gateway, launch, shares
 from scripts.runtimes.compose.containers import (
     arguments,
     boot_unit,
@@ -63,6 +63,7 @@ class ComposeRuntime(SideBySide):
     def _change(self, planned: Deployment, force: bool) -> Deployment:
         """Turn what runs into `planned`."""
         launch.revive(planned.run)
+        shares.restore(planned.run, *self.workers(planned.run))  # a killed command may have left a small one
         deployment = live.change(self, planned, force)
         gateway.put_behind_entrance(deployment, force)
         return deployment
@@ -166,6 +167,10 @@ class ComposeRuntime(SideBySide):
 
     def start(self, run: RunDir, worker: str) -> None:
         run_compose(run, "up", "--detach", "--no-deps", "--no-recreate", worker)
+        shares.lower(run, worker)
+
+    def promote(self, run: RunDir, worker: str) -> None:
+        shares.restore(run, worker)
 
     def remove(self, run: RunDir, workers: Iterable[str]) -> None:
         names = set(workers)
