@@ -43,4 +43,5 @@ def _update(run: RunDir, workers: set[str], shares: int) -> None:
         if ids:
             docker.run(["update", "--cpu-shares", str(shares), *ids])
     except CommandError as error:  # an engine that cannot: the change goes on, and the queue may fill meanwhile
-        warn(*error.lines)
+        for line in error.lines:
+            warn(line)
