@@ -14,6 +14,7 @@ from scripts.base.console import say
 from scripts.base.errors import CommandError
 
 PREDICT_TIMEOUT_S = 30
+BUSY = 429  # so other clients are being answered
 NO_CHECK_TIME = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME
 
 
@@ -71,7 +72,8 @@ def print_prediction(endpoint: str, image: Path, shown: str = "", ca: Path | Non
 
     The command names the endpoint `shown`, if that is another, and the certificate authority `ca`.
 
-    Raise CommandError if there is no answer, or if it is an error status or not JSON.
+    If the service is busy, say so instead. Raise CommandError if there is no answer, or if it is another error status or
+    not JSON.
     """
     request = urllib.request.Request(  # noqa: S310 - the URL is our own endpoint
         f"{endpoint}/predict?top_k=3",
@@ -82,6 +84,9 @@ def print_prediction(endpoint: str, image: Path, shown: str = "", ca: Path | Non
         with _direct.open(request, timeout=PREDICT_TIMEOUT_S) as response:
             answer = json.load(response)
     except urllib.error.HTTPError as error:
+        if error.code == BUSY:
+            say("busy with the requests of its clients: no prediction to show")
+            return
         raise CommandError(
             f"{endpoint}/predict answered {error.code}: {error.read().decode(errors='replace')}"
         ) from error

@@ -60,6 +60,12 @@ def test_get_returns_status_0_if_nothing_answers() -> None:
     assert get(f"http://127.0.0.1:{free_ports(1)}/readyz") == (0, {})
 
 
+def test_a_busy_service_is_no_error(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with answering({"/predict?top_k=3": (429, b"{}")}) as server:
+        print_prediction(server.endpoint, image)
+    assert capsys.readouterr().out == "busy with the requests of its clients: no prediction to show\n"
+
+
 def test_the_prediction_is_printed_with_the_equivalent_curl_command(
     image: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
