@@ -70,10 +70,8 @@ def authorization(key: str) -> dict[str, str]:
 def print_prediction(endpoint: str, image: Path, shown: str = "", ca: Path | None = None, key: str = "") -> None:
     """Post `image` to the endpoint; print the equivalent curl command and the predictions.
 
-    The command names the endpoint `shown`, if that is another, and the certificate authority `ca`.
-
-    If the service is busy, say so instead. Raise CommandError if there is no answer, or if it is another error status or
-    not JSON.
+    The command names the endpoint `shown`, if that is another, and the certificate authority `ca`. If the service is
+    busy, say so instead. Raise CommandError if there is no answer, or if it is another error status or not JSON.
     """
     request = urllib.request.Request(  # noqa: S310 - the URL is our own endpoint
         f"{endpoint}/predict?top_k=3",
