@@ -1,8 +1,12 @@
 """What /proc says of running processes; one that has ended holds no memory."""
 
 import contextlib
+import os
 import re
 import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 HIGH_WATER = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
@@ -60,6 +64,16 @@ def variable(pid: int, name: str) -> str:
         lines = Path(f"/proc/{pid}/environ").read_text().split("\0")
         return next((line.partition("=")[2] for line in lines if line.startswith(f"{name}=")), "")
     return ""
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Let the process do nothing until the block ends."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def descendants(pid: int) -> list[int]:

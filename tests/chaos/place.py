@@ -5,7 +5,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from tests.cluster.load import OpenLoad, open_load
 from tests.commands.services import make_here
 from tests.local.faulty_worker import write_settings
 from tests.local.gateway_harness import PROCESSES, ask
-from tests.processes import children, command_line, descendants
+from tests.processes import children, command_line, descendants, frozen
 from tests.service import Service, create, table
 from tests.wait import until
 
@@ -107,15 +107,9 @@ class Place:
         finally:
             file.unlink()
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> AbstractContextManager[None]:
         """Freeze what starts processes again, until the block ends."""
-        pid = supervisor.pid_of(RunDir(self.service.run_dir))
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(pid, signal.SIGCONT)
+        return frozen(supervisor.pid_of(RunDir(self.service.run_dir)))
 
     def holds(self) -> dict[str, tuple[int, int]]:
         """Return program -> kilobytes in memory and open files, of all its processes."""
