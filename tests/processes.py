@@ -51,11 +51,11 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def command_line(pid: int) -> bytes:
-    """Return what the process calls itself, nothing once it has ended."""
+def command_line(pid: int) -> str:
+    """Return the process's arguments, a space after each, or what it calls itself; nothing once it has ended."""
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    return ""
 
 
 def variable(pid: int, name: str) -> str:

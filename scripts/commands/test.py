@@ -20,8 +20,14 @@ BROWSER = "browser"
 # the end.
 LANES = ("commands", "local", "cluster", "bootstrap", "system", BROWSER, "parts", "chaos", "unit")
 # A browser ends its requests with ERR_NETWORK_CHANGED when an interface comes or goes, and other lanes make interfaces.
-NETWORK = "ip link set lo up && ip link add eth0 type veth peer name peer && ip address add 192.0.2.1/24 dev eth0"
-OWN_NETWORK = ("unshare", "--net", "sh", "-c", f'{NETWORK} && ip link set eth0 up && exec "$@"', "sh")
+NETWORK = """
+ip link set lo up
+ip link add eth0 type veth peer name peer
+ip address add 192.0.2.1/24 dev eth0
+ip link set eth0 up
+exec "$@"
+"""
+OWN_NETWORK = ("unshare", "--net", "sh", "-ec", NETWORK, "sh")
 REPORTS = ROOT / ".pytest_cache"
 SLOWEST = 30  # number of tests in each lane whose durations pytest lists
 

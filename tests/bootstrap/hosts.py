@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.cluster.config import ROOT
-from tests.processes import stat
+from tests.processes import command_line, stat
 from tests.wait import TIMEOUT_S, until
 
 SCRIPT = ROOT / "scripts/init-server.sh"
@@ -132,7 +132,7 @@ class Host:
             for line in process.stdout or ():
                 printed += line
                 if line == f"{change}\n":
-                    (pid,) = (pid for pid in self.processes() if "-m scripts.bootstrap" in _command_line(pid))
+                    (pid,) = (pid for pid in self.processes() if "-m scripts.bootstrap" in command_line(pid))
                     _kill(pid, signal.SIGINT)
         return process.returncode, printed
 
@@ -141,7 +141,7 @@ class Host:
 
         One may start another while the list is read, and one that was killed holds the script's lock until it is gone.
         """
-        sessions = {stat[3] for stat in map(_stat, self.processes()) if stat and script in _command_line(stat[0])}
+        sessions = {stat[3] for stat in map(_stat, self.processes()) if stat and script in command_line(stat[0])}
 
         def is_gone() -> bool:
             left = [stat[0] for stat in filter(None, map(_stat, self.processes())) if stat[3] in sessions]
@@ -251,7 +251,7 @@ def _is_up(host: Host) -> bool:
     assert host.keeper.poll() is None, "the host's first process has ended"
     children = Path(f"/proc/{host.keeper.pid}/task/{host.keeper.pid}/children").read_text().split()
     host.pid = int(children[0]) if children else 0
-    begun = bool(host.pid) and _command_line(host.pid).startswith(host.first.command)
+    begun = bool(host.pid) and command_line(host.pid).startswith(host.first.command)
     return begun and host.run("sh", "-c", host.first.ready).returncode == 0
 
 
@@ -262,13 +262,6 @@ def _stat(pid: int) -> list[int]:
     except OSError:
         return []
     return [] if fields[0] == "Z" else [pid, *(int(field) for field in fields[1:4])]
-
-
-def _command_line(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except OSError:
-        return ""
 
 
 def _kill(pid: int, number: int = signal.SIGKILL) -> None:

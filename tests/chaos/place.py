@@ -90,7 +90,7 @@ class Place:
 
     def _accepting(self) -> int:
         """How many processes of Nginx accept connections: those of before a reload do for a moment, by the old list."""
-        return sum(b"shutting down" not in command_line(pid) for pid in children(self.pid("nginx")))
+        return sum("shutting down" not in command_line(pid) for pid in children(self.pid("nginx")))
 
     def signal(self, program: str, number: signal.Signals) -> int:
         pid = self.pid(program)

@@ -9,7 +9,7 @@ from tests.chaos.gateway import new_gate
 from tests.chaos.outcome import Outcome, disturbed, observed
 from tests.chaos.place import Place
 from tests.local.faulty_worker import REFUSED
-from tests.processes import children
+from tests.processes import children, frozen
 from tests.wait import until
 
 PAUSE_S = 3.0  # in which no probe is answered
@@ -26,10 +26,8 @@ def end(number: signal.Signals, place: Place, turn: int) -> None:
 
 def pause(place: Place, turn: int) -> None:
     """Freeze the process of a worker that answers, for a time after which it goes on."""
-    pid = place.inner_pid(_of_turn(place, turn))
-    os.kill(pid, signal.SIGSTOP)
-    time.sleep(PAUSE_S)
-    os.kill(pid, signal.SIGCONT)
+    with frozen(place.inner_pid(_of_turn(place, turn))):
+        time.sleep(PAUSE_S)
 
 
 def endless(fault: str, place: Place, turn: int) -> None:
