@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -22,7 +23,12 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=0, help="of each disturbance (as many as in a test)")
     parser.add_argument("--rate", type=float, default=RATE, help="requests a second")
     parser.add_argument("--seed", type=int, default=0, help="of the row `drawn`")
-    parser.add_argument("--out", type=Path, default=Path("chaos"), help="for a log of every disturbance and request")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("chaos"),
+        help="for a log of every disturbance and request, and the service's logs",
+    )
     options = parser.parse_args()
     names = options.rows or list(ROWS)
     if unknown := [name for name in names if name not in ROWS]:
@@ -48,6 +54,7 @@ def main() -> int:
                     log.writelines(json.dumps(asdict(one)) + "\n" for one in outcome.sent)
                 lines.append(line(name, options.times or times, outcome))
                 kept &= outcome.kept
+            shutil.copytree(place.service.run_dir / "logs", options.out / "logs", dirs_exist_ok=True)
     table = aligned(lines)
     (options.out / "table.txt").write_text(table + "\n")
     say(table)
