@@ -43,7 +43,8 @@ CLASSIFY = --images "$(call option,IMAGES)" --out "$(call option,OUT)" --top-k "
   --ca "$(call option,CA)" --key-variable "$(if $(call option,KEY),KEY,WANWU_KEY)" --wait "$(or $(call option,WAIT),120)" \
   $(if $(call option,RETRY),--retry) $(if $(call option,WATCH),--watch)
 
-START = $(if $(call option,FORCE),--force) $(if $(filter 0,$(call option,BOOT)),--no-boot) \
+FORCED = $(if $(call option,FORCE),--force)
+START = $(FORCED) $(if $(filter 0,$(call option,BOOT)),--no-boot) \
   --observability "$(call option,OBSERVABILITY)"
 
 .DEFAULT_GOAL := help
@@ -61,11 +62,11 @@ up: ## Start the service, now and at every boot, or change it without losing a r
 down: ## Stop everything, after the requests in flight are answered
 	@$(WANWU) down $(SERVICE)
 
-rollout: ## Replace the workers one at a time, without losing a request
-	@$(WANWU) rollout $(SERVICE)
+rollout: ## Replace the workers one at a time, without losing a request; FORCE=1 as with `make up`
+	@$(WANWU) rollout $(SERVICE) $(FORCED)
 
 rollback: ## Undo the last change, without losing a request; FORCE=1 as with `make up`
-	@$(WANWU) rollback $(SERVICE) $(if $(call option,FORCE),--force)
+	@$(WANWU) rollback $(SERVICE) $(FORCED)
 
 history: ## List what changed this service, when, by whom and how it ended; JSON=1
 	@$(WANWU) history $(SERVICE) $(if $(call option,JSON),--json)
@@ -136,8 +137,8 @@ teach: ## Make a model that knows your own classes: NAME=..., IMAGES=DIR with a 
 teach-page: ## Let the owner teach on the page, from this machine, beside a service of the local runtime; ends with Ctrl-C
 	@$(WANWU) teach-page $(SERVICE) --models "$(MODELS)"
 
-use: ## Serve another model folder, without losing a request: NAME=..., INSTEAD_OF=... if several are served
-	@$(WANWU) use $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" --instead-of "$(call option,INSTEAD_OF)"
+use: ## Serve another model folder, without losing a request: NAME=..., INSTEAD_OF=... if several are served; FORCE=1 as with `make up`
+	@$(WANWU) use $(SERVICE) $(FORCED) --models "$(MODELS)" --name "$(call option,NAME)" --instead-of "$(call option,INSTEAD_OF)"
 
 ##@ Clients
 classify: ## Classify images with the running service: IMAGES=DIR, OUT=results.csv, .json or .jsonl, WATCH=1, more in compose/reference/requests.md

@@ -64,6 +64,13 @@ class NoOptions:
 
 
 @dataclass(frozen=True)
+class ForceOptions:
+    """What a command that changes a service may do."""
+
+    force: Annotated[bool, Flag("stop for a moment what cannot be changed while it serves")] = False
+
+
+@dataclass(frozen=True)
 class Command(Generic[OptionsT]):
     """One command: its help text, its own options, and its function, which raises CommandError.
 

@@ -10,7 +10,7 @@ from scripts.base.http import print_prediction
 from scripts.base.options import Flag
 from scripts.cluster.config import Cluster
 from scripts.cluster.keys import OWN_NAME, ensure_own_key, read_keys
-from scripts.commands import Command, ServiceOptions
+from scripts.commands import Command, ForceOptions, ServiceOptions
 from scripts.host import certificates
 from scripts.runtimes import observability
 from scripts.runtimes.choice import choose
@@ -19,10 +19,9 @@ from scripts.runtimes.run_directory import run_dir
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(ForceOptions):
     """What `up` may do, and what runs beside the service."""
 
-    force: Annotated[bool, Flag("stop for a moment what cannot be changed while it serves")] = False
     observability: Annotated[
         str, Flag("1: start Prometheus, too, and Grafana where its image is there; 0: end them", choices=("", "0", "1"))
     ] = ""

@@ -1,24 +1,35 @@
 """`make use`: replace a served model by another model folder, in cluster.toml and in the running service."""
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 from scripts.base.console import say
 from scripts.base.errors import CommandError
 from scripts.base.http import get
+from scripts.base.options import Flag
 from scripts.cluster import edit as cluster_edit
 from scripts.cluster.config import ROOT, Cluster, Model, load_cluster, parse_cluster
-from scripts.commands import Command, ServiceOptions
+from scripts.commands import Command, ForceOptions, ServiceOptions
 from scripts.models import model_store
 from scripts.models.model_store import StoredModel
-from scripts.models.options import UseOptions
+from scripts.models.options import ModelOptions
 from scripts.runtimes import live
 from scripts.runtimes.choice import choose, count_servers
 from scripts.runtimes.deployment import Deployment, plan_here
 from scripts.runtimes.run_directory import run_dir
 
 
-def run(service: ServiceOptions, options: UseOptions) -> None:
+@dataclass(frozen=True)
+class Options(ForceOptions, ModelOptions):
+    """Which model folder replaces which served model."""
+
+    name: Annotated[str, Flag("the new model's folder; if nothing is running, `up` serves it")] = ""
+    instead_of: Annotated[str, Flag("the served model to replace (the first)", "NAME")] = ""
+
+
+def run(service: ServiceOptions, options: Options) -> None:
     """Serve a model folder in place of a served model: of `instead_of`, or of the first one if that is empty.
 
     A running service switches without losing a request; if none runs, only cluster.toml changes. Raise CommandError if
@@ -47,7 +58,7 @@ def run(service: ServiceOptions, options: UseOptions) -> None:
         say(f"{cluster.source} now names {name} instead of {target.name}; nothing is running: `make up` serves it")
         return
     live.require_unchanged(runtime, plan_here(cluster, directory))
-    live.change(runtime, planned, commit=write)
+    live.change(runtime, planned, options.force, commit=write)
     default = " and answers /predict" if target is cluster.models[0] else ""
     say(f"\n{name} is served{default}; {cluster.source} was changed")
     say(f"requests that name {target.name} (/models/{target.name}, ?model={target.name}) now get 404")
@@ -95,5 +106,5 @@ def _config_path(folder: Path) -> str:
 
 
 COMMAND = Command(
-    "replace a served model by another model folder, without losing a request", UseOptions, run, exclusive=True
+    "replace a served model by another model folder, without losing a request", Options, run, exclusive=True
 )

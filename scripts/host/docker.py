@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -126,21 +127,26 @@ def after_reboot() -> str:
 
 
 def image_id(image: str) -> str:
-    """Return the ID of the engine's `image`, without contacting a registry; nothing if it has none."""
-    return _known("inspect", "--format", "{{.Id}}", image).strip()
+    """Return the ID of the engine's `image`, REPOSITORY:TAG; nothing if it has none."""
+    return known_images().get(image, "")
 
 
 def tags(repository: str) -> list[str]:
     """Return the tags of the engine's images of `repository`, newest first."""
-    return _known("ls", "--format", "{{.Tag}}", repository).split()
+    return [tag for name, _, tag in (image.rpartition(":") for image in known_images()) if name == repository]
 
 
-def _known(*arguments: str) -> str:
-    """Return what `docker image ARGUMENTS` prints; nothing if it fails or there is no docker command."""
+@cache
+def known_images() -> dict[str, str]:
+    """Return REPOSITORY:TAG -> ID of the engine's images, newest first; nothing without an engine that answers.
+
+    It is asked once: whoever makes or loads an image calls `known_images.cache_clear()`.
+    """
+    listed = ["docker", "image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"]
     try:
-        return _run(["docker", "image", *arguments]).stdout
+        return dict(line.split() for line in _run(listed).stdout.splitlines())
     except FileNotFoundError:
-        return ""
+        return {}
 
 
 def _run(

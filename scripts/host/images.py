@@ -130,18 +130,24 @@ def update(images: Iterable[Image]) -> None:
 
 
 def _require_base(needed: Iterable[str]) -> None:
-    if not base_tag() and docker.run_streaming(["pull", "--quiet", BASE]):
+    if base_tag():
+        return
+    if docker.run_streaming(["pull", "--quiet", BASE]):
         raise CommandError(
             f"found neither {', '.join(needed)} nor {BASE} to build from, and no registry answers: "
             "`docker load` the images, or run `make base-image`"
         )
+    docker.known_images.cache_clear()
 
 
 def build(image: Image, tag: str, base: str = BASE) -> bool:
     """Return whether the image was built on `base`, and tagged `tag`."""
     step(f"building {image.repository}:{tag}")
     target = ["--file", str(ROOT / image.dockerfile), "--target", image.target, "--tag", f"{image.repository}:{tag}"]
-    return docker.run_streaming(["build", *target, *build_arguments(base), str(ROOT)]) == 0
+    try:
+        return docker.run_streaming(["build", *target, *build_arguments(base), str(ROOT)]) == 0
+    finally:
+        docker.known_images.cache_clear()
 
 
 def build_arguments(base: str = BASE, environ: Mapping[str, str] = os.environ) -> list[str]:

@@ -96,11 +96,3 @@ class VerifyOptions(ModelOptions):
     """Which models to verify, and how to report."""
 
     json: Annotated[bool, Flag("report as JSON")] = False
-
-
-@dataclass(frozen=True)
-class UseOptions(ModelOptions):
-    """Which model folder replaces which served model."""
-
-    name: Annotated[str, Flag("the new model's folder; if nothing is running, `up` serves it")] = ""
-    instead_of: Annotated[str, Flag("the served model to replace (the first)", "NAME")] = ""

@@ -49,15 +49,16 @@ def change(
         kept = _previous_members(runtime, run) if renew else {}
         deployment = runtime.place(name_workers(planned, before.members, changed, kept), kept)
         after = target(runtime, deployment)
+    runtime.remove(run, runtime.workers(run) - before.members.keys())  # an interrupted command left them
+    go = _way(runtime, deployment, before, after, force)
     if runtime.write_secrets(cluster, run):
         step("keys or the certificate changed: the gateway loads them, and keeps its connections")
-    runtime.remove(run, runtime.workers(run) - before.members.keys())  # an interrupted command left them
     if (before.files, before.members) == (after.files, after.members):
         step("already running")
         commit()
         wait_in_rotation(gateway_of(cluster), after.members, runtime.watch(run, [*after.members]))
     else:
-        _go(runtime, deployment, before, after, force, commit)
+        go(commit)
     remember(runtime, run, after, before, renew)
     return deployment
 
@@ -108,6 +109,7 @@ def roll_back(runtime: SideBySide, cluster: Cluster, run: RunDir, force: bool) -
     before, after = _running(runtime, run, cluster, saved.files), _state(runtime, former, saved.files)
     deployment = runtime.plan(former, run)
     runtime.build_artifacts(deployment)
+    go = _way(runtime, deployment, before, after, force)
     runtime.write_secrets(former, run)
 
     def restore_text() -> None:
@@ -115,22 +117,16 @@ def roll_back(runtime: SideBySide, cluster: Cluster, run: RunDir, force: bool) -
             edit.replace_text(path, text, saved.text or "")
             say(f"{cluster.source} is what it was; the text that it had until now is in {History(run).keep_text(text)}")
 
-    _go(runtime, deployment, before, after, force, restore_text, "rollback")
+    go(restore_text)
     History(run).keep(saved)
 
 
-def _go(
-    runtime: SideBySide,
-    deployment: Deployment,
-    before: State,
-    after: State,
-    force: bool,
-    commit: Callable[[], None],
-    command: str = "up",
-) -> None:
-    """Go from `before` to `after`, a state of `deployment`.
+def _way(
+    runtime: SideBySide, deployment: Deployment, before: State, after: State, force: bool
+) -> Callable[[Callable[[], None]], None]:
+    """Return what goes from `before` to `after`, a state of `deployment`, and calls its argument to make it permanent.
 
-    Raise CommandError if something would stop without `force`, which `command` takes.
+    Raise CommandError, with nothing changed, if something would stop without `force`.
     """
     run = deployment.run
     encrypted = [state.cluster.tls for state in (before, after) if state.cluster.tls.enabled]
@@ -140,15 +136,18 @@ def _go(
     without = gaps(_in_rotation(before), after.members, steps)
     lines = [*stops, *(f"{model}: found no memory for a new worker beside its only one" for model in without)]
     if lines and not force:
-        remedy = f"`make {command} FORCE=1` does it"
-        raise CommandError(*lines, f"this stops what serves until the new workers are ready: {remedy}")
-    if stops:
-        runtime.restart(run, before, after)
-        commit()
-    else:
-        execute(runtime, run, before, after, steps, commit)
-    if not after.cluster.tls.enabled:
-        (run.path / SERVED).unlink(missing_ok=True)
+        raise CommandError(*lines, "this stops what serves until the new workers are ready: FORCE=1 does it")
+
+    def go(commit: Callable[[], None]) -> None:
+        if stops:
+            runtime.restart(run, before, after)
+            commit()
+        else:
+            execute(runtime, run, before, after, steps, commit)
+        if not after.cluster.tls.enabled:
+            (run.path / SERVED).unlink(missing_ok=True)
+
+    return go
 
 
 def _running(runtime: SideBySide, run: RunDir, cluster: Cluster, paths: Iterable[str]) -> State:

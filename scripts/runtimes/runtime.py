@@ -68,8 +68,8 @@ class Runtime(ABC):
         """Stop everything, after the requests in flight have been answered."""
 
     @abstractmethod
-    def rollout(self, cluster: Cluster, run: RunDir) -> None:
-        """Replace the workers one at a time without losing a request."""
+    def rollout(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> None:
+        """Replace the workers one at a time without losing a request; `force` means what it does to `up`."""
 
     @abstractmethod
     def updates(self, cluster: Cluster, run: RunDir) -> Updates:

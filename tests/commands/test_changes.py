@@ -161,6 +161,11 @@ def test_what_stops_the_service_is_done_by_force_there_and_back(site: Site) -> N
         assert done.returncode == 0, done.stdout + done.stderr
 
     low = text.replace(f"port = {service.port}", "port = 999")
+    keys = service.run_dir / "gateway/rendered/keys.json"
+    known = keys.read_text()
+    service.cluster.write_text(f"{low}\n[access]\nkeys = true\n")
+    assert service.make("up").returncode != 0
+    assert keys.read_text() == known
     service.cluster.write_text(low)
     made("up", "FORCE=1")
     made("rollback")
@@ -168,7 +173,7 @@ def test_what_stops_the_service_is_done_by_force_there_and_back(site: Site) -> N
     before = processes(service)
     assert service.make("rollback").stderr.splitlines()[:2] == [
         "!! port 999: only a service that starts anew may listen below 1024",
-        "!! this stops what serves until the new workers are ready: `make rollback FORCE=1` does it",
+        "!! this stops what serves until the new workers are ready: FORCE=1 does it",
     ]
     assert processes(service) == before
     made("rollback", "FORCE=1")

@@ -92,6 +92,6 @@ def test_a_service_is_upgraded_brought_back_and_changed_without_losing_a_request
     assert done.stderr.splitlines()[:2] == [
         f"!! port: clients find {service.port}:8080, 127.0.0.1:{metrics}:9145 until now, "
         f"and then {service.port + 1}:8080, 127.0.0.1:{metrics}:9145",
-        "!! this stops what serves until the new workers are ready: `make up FORCE=1` does it",
+        "!! this stops what serves until the new workers are ready: FORCE=1 does it",
     ]
     assert images(service) == upgraded

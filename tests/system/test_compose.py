@@ -345,8 +345,12 @@ def test_a_worker_has_a_set_of_cpus_and_no_quota(running: Service, deployment: D
     for worker in deployment.plan.workers:
         config = Container(running, worker.name).inspect()["HostConfig"]
         assert [config[name] for name in ("NanoCpus", "CpuQuota", "CpuPeriod")] == [0, 0, 0]
-        assert config["CpuShares"] in (0, shares.whole())  # 0: as the engine has it
         assert config["CpusetCpus"] == format_cpu_list(worker.slot.cpus)
+
+
+def test_what_serves_has_more_of_a_core_than_a_build(running: Service, deployment: Deployment) -> None:
+    for part in ("gateway", *WORKERS):
+        assert Container(running, part).inspect()["HostConfig"]["CpuShares"] == shares.SERVING
 
 
 def test_a_worker_may_take_its_time_to_drain(running: Service, deployment: Deployment) -> None:

@@ -86,7 +86,7 @@ def test_a_worker_that_dies_while_it_starts_ends_the_swap_and_changes_nothing(se
     lines = said(using.result())
     assert lines[0] == "new-0 exits as soon as it starts; its log ends with:"
     assert lines[-1] == "old: served as before; nothing was changed"
-    assert shares.whole() // shares.STARTING_PART in given
+    assert shares.SERVING // 4 in given
     assert served.cluster.read_bytes() == text
     assert (started(served), left_over(served)) == (before, listed)
     served.up()
@@ -102,7 +102,7 @@ def test_a_swap_loses_no_request_and_leaves_the_gateway_as_it_is(served: Service
     assert after.keys() == {"entrance", "gateway", "new-0", "new-1"}
     assert [after[part] for part in ("entrance", "gateway")] == [before[part] for part in ("entrance", "gateway")]
     assert workers_in(served) == {"new-0", "new-1"}
-    assert [cpu_shares(served, worker) for worker in ("new-0", "new-1")] == [shares.whole()] * 2
+    assert [cpu_shares(served, worker) for worker in ("new-0", "new-1")] == [shares.SERVING] * 2
     assert served.cluster.read_text() == text.replace('"old"', '"new"').replace(f'"{models}/old"', f'"{models}/new"')
     gone = requests.post(f"{served.endpoint}/models/old", data=image.read_bytes(), timeout=60)
     assert gone.json()["error"]["code"] == "unknown_model"

@@ -10,6 +10,7 @@ import pytest
 from scripts.host import images
 from scripts.host.wheelhouse import LOCKS
 from scripts.render.compose import GATEWAY_PORT
+from scripts.runtimes.compose import shares
 from scripts.runtimes.local.files import GUNICORN
 from worker.contract.settings import offline_variables
 
@@ -95,6 +96,14 @@ def test_docker_waits_longer_for_the_gateway_than_supervisord_for_nginx() -> Non
     assert grace
     assert int(grace[1]) > programs.getint("program:nginx", "stopwaitsecs")
     assert programs["program:nginx"]["stopsignal"] == "QUIT"
+
+
+def test_a_worker_that_starts_has_a_quarter_of_what_serves_has() -> None:
+    given = {
+        name: int(re.findall(r"^ +cpu_shares: (\d+) ", (ROOT / f"compose/{name}.yaml").read_text(), re.MULTILINE)[0])
+        for name in ("compose", "worker")
+    }
+    assert given == {"compose": shares.SERVING, "worker": shares.SERVING // 4}
 
 
 def test_all_images_fetch_debians_packages_in_the_same_way() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from scripts.base.console import step
 from scripts.host import docker, selinux
 from scripts.host.certificates import SERVED
+from scripts.runtimes.compose import shares
 from scripts.runtimes.compose.containers import containers, run_compose, watch
 from scripts.runtimes.compose.files import MEMBERS
 from scripts.runtimes.run_directory import RunDir
@@ -19,6 +20,7 @@ def start(run: RunDir, state: State, write_secrets: Callable[[], object]) -> Non
     step("starting workers and the gateway")
     run_compose(run, "up", "--detach", "--remove-orphans")
     wait_in_rotation(gateway_of(state.cluster), state.members, watch(run, [*state.members]))
+    shares.serve(run)
 
 
 def revive(run: RunDir) -> None:

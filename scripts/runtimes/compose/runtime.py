@@ -63,7 +63,7 @@ class ComposeRuntime(SideBySide):
     def _change(self, planned: Deployment, force: bool) -> Deployment:
         """Turn what runs into `planned`."""
         launch.revive(planned.run)
-        shares.restore(planned.run, *self.workers(planned.run))  # a killed command may have left a small one
+        shares.serve(planned.run)  # a killed command, or a former kit, may have left a small one
         deployment = live.change(self, planned, force)
         gateway.put_behind_entrance(deployment, force)
         return deployment
@@ -104,9 +104,9 @@ class ComposeRuntime(SideBySide):
         remove_volumes(run)
         run.remove()
 
-    def rollout(self, cluster: Cluster, run: RunDir) -> None:
+    def rollout(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> None:
         self.require_running(run)
-        live.change(self, plan_here(cluster, run), renew=True)
+        live.change(self, plan_here(cluster, run), force, renew=True)
 
     def rollback(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> None:
         self.require_running(run)
@@ -167,10 +167,9 @@ class ComposeRuntime(SideBySide):
 
     def start(self, run: RunDir, worker: str) -> None:
         run_compose(run, "up", "--detach", "--no-deps", "--no-recreate", worker)
-        shares.lower(run, worker)
 
     def promote(self, run: RunDir, worker: str) -> None:
-        shares.restore(run, worker)
+        shares.serve(run, worker)
 
     def remove(self, run: RunDir, workers: Iterable[str]) -> None:
         names = set(workers)

@@ -1,11 +1,9 @@
-"""The share of its slot that a worker gets beside the one it replaces: a small one while it starts, then an equal one.
+"""The CPU shares of containers: what serves has more of a core than what starts, is built, or runs beside it.
 
-Docker has every container in a control group of its own, and the kernel divides a core equally among those that want
-it, whatever the priorities of the processes in them: a worker that starts would take half of the core from the one
-that serves.
+Docker has every container in a control group of its own, and the kernel divides a core by their shares among those
+that want it, whatever the priorities of the processes in them. Equal ones would give half of a core to a worker that
+starts, and as much to the build of the next image.
 """
-
-from functools import cache
 
 from scripts.base.console import warn
 from scripts.base.errors import CommandError
@@ -13,35 +11,18 @@ from scripts.host import docker
 from scripts.runtimes.compose.containers import containers
 from scripts.runtimes.run_directory import RunDir
 
-# What a container has by default, by the version of cgroup: Docker cannot be told to go back to that. It makes of the
-# second one the weight 100.
-WHOLE = {"1": 1024, "2": 2598}
-# So many times smaller is the share of a worker that starts. With a pool of one, 80% of the load is answered meanwhile;
-# less would starve it on a machine that is busy with other things, until gunicorn takes it for frozen.
-STARTING_PART = 4
+# Eight times what Docker gives a container, and the steps of a build, by default (1024). compose.yaml gives it to the
+# gateway, and worker.yaml a quarter to a worker, until it is ready. Less would starve one that starts on a machine that
+# is busy with other things, until gunicorn takes it for frozen.
+SERVING = 8192
 
 
-def lower(run: RunDir, worker: str) -> None:
-    """Give a worker that starts a small share."""
-    _update(run, {worker}, whole() // STARTING_PART)
-
-
-def restore(run: RunDir, *workers: str) -> None:
-    """Give workers the share of all others."""
-    _update(run, set(workers), whole())
-
-
-@cache
-def whole() -> int:
-    """Return the CPU shares of a worker that serves."""
-    return WHOLE.get(docker.run(["info", "--format", "{{.CgroupVersion}}"]).strip(), WHOLE["1"])
-
-
-def _update(run: RunDir, workers: set[str], shares: int) -> None:
-    ids = [one.id for one in containers(run) if one.service in workers]
+def serve(run: RunDir, *services: str) -> None:
+    """Give the containers of `services`, or all without any, the share of what serves."""
+    ids = [one.id for one in containers(run) if not services or one.service in services]
     try:
         if ids:
-            docker.run(["update", "--cpu-shares", str(shares), *ids])
+            docker.run(["update", "--cpu-shares", str(SERVING), *ids])
     except CommandError as error:  # an engine that cannot: the change goes on, and the queue may fill meanwhile
         for line in error.lines:
             warn(line)

@@ -106,9 +106,9 @@ class LocalRuntime(SideBySide):
             )
         return run.remove()
 
-    def rollout(self, cluster: Cluster, run: RunDir) -> None:
+    def rollout(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> None:
         self.require_running(run)
-        live.change(self, plan_here(cluster, run), renew=True)
+        live.change(self, plan_here(cluster, run), force, renew=True)
 
     def rollback(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> None:
         self.require_running(run)

@@ -82,8 +82,11 @@ class SwarmRuntime(Runtime):
         wait_gone()
         run.remove()
 
-    def rollout(self, cluster: Cluster, run: RunDir) -> None:
-        """Replace the workers one at a time, service by service; raise CommandError if some do not run."""
+    def rollout(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> None:
+        """Replace the workers one at a time, service by service; raise CommandError if some do not run.
+
+        As in `up`, there is nothing to `force`.
+        """
         update_services(self.plan(cluster, run), ["service", "update", "--force"])
 
     def rollback(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> None:
