@@ -66,7 +66,9 @@ METRICS = {
         Metric("lists_refused_total", COUNTER, (), "Lists that Nginx has refused, or could not load."),
         Metric("members_refused", GAUGE, (), "1 while members.json or keys.json cannot be used, and former ones hold."),
         Metric("connections", GAUGE, ("state",), "Nginx's connections with clients when it last answered a request."),
-        Metric("certificate_end_timestamp_seconds", GAUGE, (), "When the certificate ends; only with TLS."),
+        Metric(
+            "certificate_end_timestamp_seconds", GAUGE, (), "When the certificate or its chain ends; only with TLS."
+        ),
         Metric("disk_free_bytes", GAUGE, (), "Free space of the disk that holds the run directory."),
         Metric("disk_size_bytes", GAUGE, (), "Size of that disk."),
         Metric("target_seconds", GAUGE, (), "The wanted 99th percentile of the first byte: [metrics] target_ms."),

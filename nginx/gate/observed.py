@@ -114,11 +114,14 @@ def disk(path: Path) -> dict[str, float]:
 
 
 def certificate_end(path: Path) -> float | None:
-    """Return when the certificate at `path` ends, in seconds since 1970; None if it cannot be read."""
+    """Return when the first certificate at `path` or of its chain ends, in seconds since 1970; None if none is read."""
     import ssl  # takes megabytes, which a gate without TLS saves
     from _ssl import _test_decode_cert  # type: ignore[attr-defined]  # the only reader of dates in the library
 
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        return ssl.cert_time_to_seconds(_test_decode_cert(str(path))["notAfter"])
+        context.load_verify_locations(path)
+        chain = [_test_decode_cert(str(path)), *context.get_ca_certs()]
+        return min(ssl.cert_time_to_seconds(one["notAfter"]) for one in chain)
     except (OSError, KeyError, ValueError):
         return None

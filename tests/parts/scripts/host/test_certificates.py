@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nginx.gate.observed import certificate_end
 from scripts.base.errors import CommandError
 from scripts.cluster.config import Tls, parse_cluster
 from scripts.host import authority
@@ -39,6 +40,19 @@ def test_a_certificate_is_read_with_its_names_and_joined_with_its_key(tls: Tls) 
     assert timedelta(days=363) < certificate.not_after - NOW < timedelta(days=366)
     assert certificate.pem.index("PRIVATE KEY") < certificate.pem.index("CERTIFICATE")
     assert (certificate.host("10.0.0.5"), certificate.host("10.0.0.6")) == ("10.0.0.5", "a.lan")
+
+
+def test_the_gate_tells_the_end_that_make_up_warns_of_also_of_an_intermediate(tls: Tls, tmp_path: Path) -> None:
+    out = ("-keyout", tmp_path / "ca.key", "-out", tmp_path / "ca.crt")
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=between", "-days", 9, *out)
+    chained = replace(tls, certificate=tmp_path / "chain.crt")
+    chained.certificate.write_text(tls.certificate.read_text() + (tmp_path / "ca.crt").read_text())
+    ends = []
+    for one in (tls, chained):
+        (tmp_path / "server.pem").write_text(read(one, NOW).pem)  # as the gate reads it, with the key
+        ends.append(read(one, NOW).not_after)
+        assert certificate_end(tmp_path / "server.pem") == ends[-1].timestamp()
+    assert ends[1] - NOW < timedelta(days=9) < ends[0] - NOW
 
 
 @pytest.mark.parametrize(("days", "warned"), [(300, False), (336, True), (364, True)])
