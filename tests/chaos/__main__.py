@@ -53,7 +53,7 @@ def main() -> int:
                     log.writelines(json.dumps(asdict(turn)) + "\n" for turn in outcome.turns)
                     log.writelines(json.dumps(asdict(one)) + "\n" for one in outcome.sent)
                 lines.append(line(name, options.times or times, outcome))
-                kept &= outcome.kept
+                kept &= outcome.kept_in_time
             shutil.copytree(place.service.run_dir / "logs", options.out / "logs", dirs_exist_ok=True)
     table = aligned(lines)
     (options.out / "table.txt").write_text(table + "\n")
@@ -65,9 +65,11 @@ def line(name: str, times: int, outcome: Outcome) -> tuple[str, ...]:
     """Return a row of the table."""
     seconds = [f"{quantile(outcome.sent, share):.2f}" for share in (0.5, SLOWEST, 1.0)]
     lost = " ".join(f"{what}:{count}" for what, count in sorted(outcome.lost.items())) or "0"
-    figures = ", ".join(f"{key} {value:.3g}" for key, value in outcome.figures.items()) or "-"
+    beyond = outcome.beyond(outcome.bounds | outcome.paced)
+    needed = {name: f" ({fault})" for name, fault in beyond.items()}
+    figures = ", ".join(f"{key} {value:.3g}{needed.get(key, '')}" for key, value in outcome.figures.items()) or "-"
     figures = outcome.fault or figures
-    return name, str(times), str(len(outcome.sent)), lost, *seconds, figures, "yes" if outcome.kept else "NO"
+    return name, str(times), str(len(outcome.sent)), lost, *seconds, figures, "yes" if outcome.kept_in_time else "NO"
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests import images
-from tests.chaos.outcome import SLOWEST, Outcome, observed, quantile
+from tests.chaos.outcome import SLOWEST, Bound, Outcome, observed, quantile
 from tests.chaos.place import Place
 from tests.cluster.load import open_load
 from tests.local.gateway_harness import ask
@@ -17,6 +17,9 @@ UPLOAD_BYTES = 20 << 20
 COSTLY = (2400, 1800)  # pixels of an image that takes a worker longer than it takes a client to send
 TOO_OFTEN = 3  # times as many requests as the service can answer
 CLIENTS = 8  # that measure how many it can
+MORE_KB = 512 << 10  # of all processes, whatever comes at once
+LEAST_SHARE = 0.1  # of what it can answer, when it is asked for more: an overloaded service goes on
+REFUSED_S = 5.0  # in which 99% of the refusals come, at most
 
 
 def slow_clients(place: Place, times: int) -> Outcome:
@@ -43,6 +46,7 @@ def uploads(place: Place, times: int) -> Outcome:
         sent = [pool.submit(ask, place.service.port, "POST", "/predict", body) for _ in range(times)]
         statuses = {one.result().status for one in sent}
         outcome.figures["more kB"] = place.memory() - before
+    outcome.bounds = {"more kB": Bound(most=MORE_KB)}
     assert statuses <= {415, 422, 429}, statuses
     return outcome
 
@@ -67,12 +71,15 @@ def overload(place: Place, times: int) -> Outcome:
         "429 p99, s": quantile(refused, SLOWEST),
         "more kB": memory - before,
     }
+    outcome.bounds = {"of capacity": Bound(least=LEAST_SHARE), "more kB": Bound(most=MORE_KB)}
+    outcome.paced = {"429 p99, s": Bound(most=REFUSED_S)}
     return outcome
 
 
 def _capacity(place: Place, body: bytes, seconds: int) -> float:
     """Return how many requests a second the service answers."""
-    ends = time.monotonic() + seconds
+    started = time.monotonic()
+    ends = started + seconds
 
     def client(_: int) -> int:
         answered = 0
@@ -81,4 +88,5 @@ def _capacity(place: Place, body: bytes, seconds: int) -> float:
         return answered
 
     with ThreadPoolExecutor(CLIENTS) as pool:
-        return sum(pool.map(client, range(CLIENTS))) / seconds
+        answered = sum(pool.map(client, range(CLIENTS)))
+    return answered / (time.monotonic() - started)  # the last answers may come long after `ends`

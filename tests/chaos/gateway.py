@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.chaos.outcome import Outcome, disturbed
+from tests.chaos.outcome import Bound, Outcome, disturbed
 from tests.chaos.place import Place
 from tests.cluster.load import PNG
 from tests.local.faulty_worker import NO_PROBE
 from tests.local.gateway_harness import PROCESSES
 from tests.processes import children
 from tests.wait import TIMEOUT_S, until
+
+MORE_KB = 128 << 10  # of all processes: workers may have started just before, and take their memory as they answer
 
 
 def new_gate(number: signal.Signals, place: Place, turn: int) -> None:
@@ -73,12 +75,16 @@ def reload(place: Place, turn: int) -> None:
 
 
 def reloads(place: Place, times: int) -> Outcome:
-    """Have Nginx reload while a client keeps its connection, too; old processes must not stay."""
+    """Have Nginx reload while a client keeps its connection, too; old processes must not stay.
+
+    A process that ends closes the connection; the next one may be to a process that ends as well.
+    """
     nginx, before = place.pid("nginx"), place.memory()
     with _kept_connection(place) as broken:
         outcome = disturbed(place, [("reload", reload)] * times)
     until("the old processes are gone", lambda: len(children(nginx)) == PROCESSES)
     outcome.figures |= {"resets": len(broken), "more kB": place.memory() - before}
+    outcome.bounds = {"resets": Bound(most=2 * times), "more kB": Bound(most=MORE_KB)}
     return outcome
 
 

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -25,16 +25,33 @@ class Turn:
     back: float
 
 
+@dataclass(frozen=True)
+class Bound:
+    """What a figure may be."""
+
+    least: float = -math.inf
+    most: float = math.inf
+
+    def fault(self, found: float) -> str:
+        """Return what was needed instead of `found`; "" if that is within the bound."""
+        if not found <= self.most:  # as NaN is not either, which is no figure
+            return f"needed at most {self.most:.3g}"
+        return "" if found >= self.least else f"needed at least {self.least:.3g}"
+
+
 @dataclass
 class Outcome:
     """What became of a row's requests, its disturbances, and its other figures.
 
-    `allowed` is the share that may fail; `fault` says what never came back.
+    `allowed` is the share that may fail; `fault` says what never came back. `bounds` are those of the figures by name;
+    `paced` are those that depend on the machine's pace, too: `make chaos` alone judges them, the tests do not.
     """
 
     sent: list[Sent] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
+    bounds: dict[str, Bound] = field(default_factory=dict)
+    paced: dict[str, Bound] = field(default_factory=dict)
     allowed: float = 0.0
     fault: str = ""
 
@@ -44,8 +61,19 @@ class Outcome:
 
     @property
     def kept(self) -> bool:
-        """Whether the promise was kept: no more failed than may, and no answer was wrong."""
-        return not self.fault and self.lost.total() <= self.allowed * len(self.sent) and not self.lost["wrong"]
+        """Whether the promise was kept: no more failed than may, no answer was wrong, no figure is out of bounds."""
+        answered = self.lost.total() <= self.allowed * len(self.sent) and not self.lost["wrong"]
+        return not self.fault and answered and not self.beyond(self.bounds)
+
+    @property
+    def kept_in_time(self) -> bool:
+        """Whether it was kept at the pace that a quiet machine has."""
+        return self.kept and not self.beyond(self.paced)
+
+    def beyond(self, bounds: Mapping[str, Bound]) -> dict[str, str]:
+        """Return figure -> what was needed, for each that is out of `bounds`, as one is that is missing."""
+        faults = {name: bound.fault(self.figures.get(name, math.nan)) for name, bound in bounds.items()}
+        return {name: fault for name, fault in faults.items() if fault}
 
 
 def quantile(sent: Sequence[Sent], share: float) -> float:

@@ -7,10 +7,14 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
+from scripts.base.waiting import wait_until
 from tests.chaos import changes, crowds, gateway, workers
-from tests.chaos.outcome import Disturb, Outcome, disturbed, observed
+from tests.chaos.outcome import Bound, Disturb, Outcome, disturbed, observed
 from tests.chaos.place import Place
 from tests.local.faulty_worker import ENDLESS_DECODING, ENDLESS_INFERENCE, FAILED, SHORT
+from tests.wait import TIMEOUT_S
+
+MORE_KB, MORE_FILES = 64 << 10, 16  # of all processes, in the second half of a load
 
 Row = Callable[[Place, int], Outcome]
 NOTICED_BY_NOBODY: dict[str, Disturb] = {
@@ -46,15 +50,22 @@ def repeated(name: str, place: Place, times: int) -> Outcome:
 
 
 def leak(place: Place, times: int) -> Outcome:
-    """Load the service for `times` seconds after as many; note what its processes hold more."""
-    with observed(place) as outcome:
+    """Load the service for `times` seconds after as many; note what its processes hold more, both times at rest."""
+    with observed(place) as first:
         time.sleep(times)
-        before = place.holds()
+    before = place.holds()
+    with observed(place) as second:
         time.sleep(times)
-        after = place.holds()
-    for position, unit in ((0, "more kB"), (1, "more open files")):
-        outcome.figures[unit] = sum(after[name][position] - held[position] for name, held in before.items())
-    return outcome
+
+    def more() -> list[int]:
+        now = place.holds()
+        return [sum(now[name][position] - held[position] for name, held in before.items()) for position in (0, 1)]
+
+    # The more requests there were at once, the more idle connections Nginx has, which it closes after a minute.
+    wait_until(lambda: more()[1] <= MORE_FILES, TIMEOUT_S)
+    bounds = {"more kB": Bound(most=MORE_KB), "more open files": Bound(most=MORE_FILES)}
+    figures = dict(zip(bounds, map(float, more()), strict=True))
+    return Outcome(first.sent + second.sent, figures=figures, bounds=bounds, fault=first.fault or second.fault)
 
 
 ROWS: dict[str, tuple[Row, int]] = {  # and how often unless the command says so

@@ -28,4 +28,4 @@ def test_clients_notice_no_more_than_is_promised(place: Place, name: str) -> Non
     if name == "hole-500" or name == "hole-length":
         assert len(outcome.sent) - outcome.lost.total() > outcome.lost.total()
     else:
-        assert outcome.kept, (outcome.lost, outcome.figures)
+        assert outcome.kept, (outcome.lost, outcome.figures, outcome.beyond(outcome.bounds))
