@@ -1,7 +1,6 @@
 """`make down`: stop everything and remove what it wrote, but for its logs."""
 
 from scripts.commands import Command, NoOptions, ServiceOptions
-from scripts.runtimes import observability
 from scripts.runtimes.choice import choose, count_servers
 from scripts.runtimes.run_directory import run_dir
 
@@ -9,8 +8,9 @@ from scripts.runtimes.run_directory import run_dir
 def run(service: ServiceOptions, options: NoOptions) -> None:
     """Stop everything that runs from the run directory, and remove what is in it but the logs."""
     directory = run_dir(service.run_dir)
-    observability.stop(directory)
-    choose(service.runtime, directory, count_servers(service.cluster)).down(directory)
+    runtime = choose(service.runtime, directory, count_servers(service.cluster))
+    runtime.stop_observability(directory)
+    runtime.down(directory)
 
 
 COMMAND = Command("stop everything and remove what it wrote, but for its logs", NoOptions, run, exclusive=True)

@@ -35,11 +35,11 @@ def run(service: ServiceOptions, options: Options) -> None:
         warn(line)
     ensure_own_key(cluster)
     runtime = choose(service.runtime, directory, len(cluster.servers))
-    observed = options.observability == "1" or (options.observability == "" and observability.is_on(directory))
+    observed = options.observability == "1" or (options.observability == "" and runtime.is_observed(directory))
     if observed:
-        observability.prepare(runtime.name, cluster, directory)
+        runtime.prepare_observability(cluster, directory)
     else:
-        observability.stop(directory)
+        runtime.stop_observability(directory)
     deployment = runtime.up(cluster, directory, force=options.force, boot=options.boot)
     shown, ca = _addressed(deployment)
     say(f"\nready: {shown}/  (web page, and POST /predict)")
@@ -47,7 +47,7 @@ def run(service: ServiceOptions, options: Options) -> None:
     say(runtime.after_reboot(directory))
     print_prediction(deployment.endpoint, deployment.models[cluster.models[0].name].golden, shown, ca, deployment.key)
     if observed:
-        observability.start(cluster, directory)
+        observability.start(runtime, cluster, directory)
 
 
 def _addressed(deployment: Deployment) -> tuple[str, Path | None]:

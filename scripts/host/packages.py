@@ -9,6 +9,7 @@ from scripts.base.console import step
 from scripts.base.errors import CommandError
 from scripts.base.programs import on_path, remedy
 from scripts.base.waiting import wait_until
+from scripts.host import systemd
 
 NGINX = {"nginx": "nginx-light"}
 PROMETHEUS = {"prometheus": "prometheus", "promtool": "prometheus"}
@@ -31,6 +32,14 @@ def require(programs: Mapping[str, str], is_present: Callable[[str], bool] = on_
     if packages := installable(programs, is_present):
         step(f"apt: {' '.join(packages)}")
         _install(packages)
+
+
+def require_without_unit(programs: Mapping[str, str], unit: str) -> None:
+    """Install as `require` does, without `unit`, which the package would start at the next boot."""
+    missing = installable(programs)
+    require(programs)
+    if missing and systemd.fault() is None:
+        systemd.require("disable", unit)
 
 
 def installable(programs: Mapping[str, str], is_present: Callable[[str], bool] = on_path) -> list[str]:

@@ -113,6 +113,24 @@ class Runtime(ABC):
     def rollback(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> None:
         """Restore what ran before the last change; `force` means what it does to `up`."""
 
+    def is_observed(self, run: RunDir) -> bool:
+        """Return whether Prometheus was started beside the service in `run`."""
+        return False
+
+    def prepare_observability(self, cluster: Cluster, run: RunDir) -> None:
+        """Install or build what Prometheus needs, before the service is started."""
+        raise CommandError(
+            f"OBSERVABILITY: found the {self.name} runtime, needed local or compose: set [metrics] port in "
+            "cluster.toml and scrape every gateway from a Prometheus of yours, with the files of compose/observability"
+        )
+
+    def start_observability(self, cluster: Cluster, run: RunDir) -> str:
+        """Start Prometheus, and Grafana, or again if they changed; return why there is no Grafana, or ""."""
+        return ""
+
+    def stop_observability(self, run: RunDir) -> None:  # noqa: B027 - where there is none
+        """End them, if they were started, and remove what they kept."""
+
     def drain(self, cluster: Cluster, run: RunDir, server: str) -> None:
         """Stop everything on `server`, so that it can be removed."""
         raise needs_swarm("drain")

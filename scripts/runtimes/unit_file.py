@@ -8,13 +8,18 @@ from scripts.base.console import step
 from scripts.base.errors import CommandError
 from scripts.host import systemd
 from scripts.runtimes.run_directory import RunDir
+from worker.contract.files import write_atomically
 
 UNITS = Path("/etc/systemd/system")
 
 
+def service_name(run: RunDir) -> str:
+    """Return the service's name on this machine, different for each run directory, so that several can run at once."""
+    return f"wanwu-{hashlib.sha256(os.fsencode(run.path)).hexdigest()[:8]}"
+
+
 def unit_name(run: RunDir) -> str:
-    """Return the name of the unit, different for each run directory, so that several services can run at once."""
-    return f"wanwu-{hashlib.sha256(os.fsencode(run.path)).hexdigest()[:8]}.service"
+    return f"{service_name(run)}.service"
 
 
 def is_installed(run: RunDir) -> bool:
@@ -36,10 +41,8 @@ def write(run: RunDir, text: str) -> None:
     path = _file(run)
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return
-    draft = path.with_name(f".{path.name}.new")
     try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
+        write_atomically(path, text)
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror}: needed to write there, or BOOT=0") from error
     systemd.require("daemon-reload")

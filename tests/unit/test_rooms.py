@@ -81,6 +81,18 @@ def test_no_runtime_imports_another() -> None:
     assert wrong == []
 
 
+def test_only_the_choice_knows_the_runtimes() -> None:
+    """Others have a `Runtime`; teaching on the page needs the one whose Nginx runs in no container."""
+    known = {
+        str(path.relative_to(ROOT / "scripts"))
+        for path in modules("scripts")
+        if not any(path.is_relative_to(ROOT / "scripts/runtimes" / runtime) for runtime in RUNTIMES)
+        for name in imported(path)
+        if name.startswith(tuple(f"scripts.runtimes.{runtime}" for runtime in RUNTIMES))
+    }
+    assert known == {"runtimes/choice.py", "commands/teach_page.py", "bootstrap/checks/daemon.py"}
+
+
 def test_scripts_import_nothing_of_the_worker_but_its_contract() -> None:
     """What runs in an environment of its own, the model tools and the bench, may import all of it."""
     wrong = [

@@ -15,6 +15,8 @@ from scripts.bootstrap.options import Options
 from scripts.bootstrap.server import Bundle, Kit
 from scripts.bundle.layout import MANIFEST, SUMS
 from scripts.cluster.config import load_cluster, parse_cluster
+from scripts.runtimes.choice import RUNTIMES
+from scripts.runtimes.runtime import SideBySide
 from worker.contract.files import sha256
 
 CLUSTER_IN_KIT = "compose/cluster.toml"
@@ -53,7 +55,7 @@ def find_kit(bundle: Bundle) -> Kit:
 def check_not_served(run_folder: Path) -> None:
     """Raise CommandError if a service runs from the folder, which is about to be replaced or removed."""
     runtime = text_of(run_folder / "runtime").strip()
-    if runtime in ("local", "compose"):
+    if isinstance(RUNTIMES.get(runtime), SideBySide):  # the others' services do not run from a folder of this server
         raise CommandError(
             f"found a service ({runtime}) that runs from {run_folder}, needed none while that folder is replaced or "
             f"removed: cd {places.KIT} && make down"

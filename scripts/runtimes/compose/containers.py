@@ -1,6 +1,5 @@
 """The containers of a run directory's Compose project: their states, processes and logs."""
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterable
@@ -12,8 +11,10 @@ from scripts.base.programs import search_path
 from scripts.host import docker, systemd
 from scripts.render.compose import GATEWAY, PARTS
 from scripts.render.unit import compose_unit, mount_units
+from scripts.runtimes import unit_file
 from scripts.runtimes.run_directory import RunDir
 
+ENVIRONMENT, COMPOSE, WORKERS = "compose.env", "compose.yaml", "workers.yaml"  # in the run directory
 LOG_LINES = 12
 INHERITED_VARIABLES = ("HOME", "DOCKER_HOST", "DOCKER_CONFIG")  # which say what engine is asked, and how
 ENDED_STATES = ("exited", "dead", "restarting")
@@ -21,8 +22,8 @@ PROCESS_LEVELS = 3  # levels of processes in a worker's container: init, gunicor
 
 
 def project(run: RunDir) -> str:
-    """Return the Compose project's name, different for each run directory, so that several services can run at once."""
-    return f"wanwu-{hashlib.sha256(os.fsencode(run.path)).hexdigest()[:8]}"
+    """Return the Compose project's name."""
+    return unit_file.service_name(run)
 
 
 def arguments(run: RunDir) -> list[str]:
@@ -33,12 +34,12 @@ def arguments(run: RunDir) -> list[str]:
 
 def files(run: RunDir) -> list[Path]:
     """Return the Compose files in the order in which they are merged: the static one, then the rendered workers."""
-    return [run.path / "compose.yaml", run.path / "workers.yaml"]
+    return [run.path / COMPOSE, run.path / WORKERS]
 
 
 def environment_file(run: RunDir) -> Path:
     """Return the path of the rendered variables for the static Compose file."""
-    return run.path / "compose.env"
+    return run.path / ENVIRONMENT
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from scripts.host.names import own_names
 from scripts.render import compose as render
 from scripts.render.gateway import METRICS_IN_CONTAINER, members
 from scripts.runtimes.compose import gateway
+from scripts.runtimes.compose.containers import COMPOSE, ENVIRONMENT, WORKERS
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.preflight import memory_limit
 from scripts.runtimes.run_directory import RunDir
 
-ENVIRONMENT, COMPOSE, WORKERS = "compose.env", "compose.yaml", "workers.yaml"
 MEMBERS = "members/members.json"
 
 

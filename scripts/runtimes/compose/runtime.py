@@ -13,8 +13,10 @@ from scripts.render.compose import PARTS
 from scripts.runtimes import live, unit_file
 from scripts.runtimes.change import read_members
 from scripts.runtimes.checks import check_capacity, check_writable
-from scripts.runtimes.compose import files, gateway, launch, shares
+from scripts.runtimes.compose import files, gateway, launch, observability, shares
 from scripts.runtimes.compose.containers import (
+    ENVIRONMENT,
+    WORKERS,
     arguments,
     boot_unit,
     containers,
@@ -24,7 +26,7 @@ from scripts.runtimes.compose.containers import (
     run_compose,
     watch,
 )
-from scripts.runtimes.compose.files import ENVIRONMENT, MEMBERS, WORKERS, images_in
+from scripts.runtimes.compose.files import MEMBERS, images_in
 from scripts.runtimes.deployment import Deployment, plan_here
 from scripts.runtimes.preflight import listen_faults, memory_faults, port_faults
 from scripts.runtimes.request_lines import Line
@@ -143,6 +145,18 @@ class ComposeRuntime(SideBySide):
             return folders
         ports = _ports(deployment.cluster)
         return {"ports and memory": lambda: check_capacity(deployment, ports, running=self.is_running(run)), **folders}
+
+    def is_observed(self, run: RunDir) -> bool:
+        return observability.is_on(run)
+
+    def prepare_observability(self, cluster: Cluster, run: RunDir) -> None:
+        observability.prepare(cluster, run)
+
+    def start_observability(self, cluster: Cluster, run: RunDir) -> str:
+        return observability.start(cluster, run)
+
+    def stop_observability(self, run: RunDir) -> None:
+        observability.stop(run)
 
     def build_artifacts(self, deployment: Deployment) -> None:
         """Build the missing ones of the containers' images, and write what all new workers have in common."""

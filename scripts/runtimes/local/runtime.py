@@ -11,12 +11,13 @@ from scripts.base.waiting import wait_until
 from scripts.cluster.config import Cluster
 from scripts.host import docker, systemd
 from scripts.host.environments import SERVE, ensure
+from scripts.host.packages import NGINX, require_without_unit
 from scripts.host.updates import apply_to_machine, of_machine
 from scripts.render import gateway, programs
 from scripts.runtimes import live, unit_file
 from scripts.runtimes.change import Members
 from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
-from scripts.runtimes.local import files, launch, logs, orphans, processes, setup, supervisor
+from scripts.runtimes.local import files, launch, logs, observability, orphans, processes, setup, supervisor
 from scripts.runtimes.local.accounts import UNPRIVILEGED_PORT, service_account, show
 from scripts.runtimes.local.files import GATE_PROGRAMS, LISTEN, MEMBERS, PROGRAMS, environments, kit_text
 from scripts.runtimes.preflight import listen_faults, memory_faults, port_faults
@@ -53,7 +54,7 @@ class LocalRuntime(SideBySide):
         planned = plan_here(cluster, run)
         if faults := listen_faults(cluster.listen):
             raise CommandError(*(f"{cluster.source}: {fault}" for fault in faults))
-        setup.install_nginx()
+        require_without_unit(NGINX, "nginx.service")
         if cluster.keys and (fault := setup.key_module_fault()):
             raise CommandError(fault)
         if faults := memory_faults(planned.plan, planned.hardware, planned.models, cluster.settings):
@@ -150,6 +151,18 @@ class LocalRuntime(SideBySide):
 
     def checks(self, run: RunDir, deployment: Deployment | None) -> Checks:
         return setup.checks(run, deployment, environments(deployment) if deployment else {SERVE})
+
+    def is_observed(self, run: RunDir) -> bool:
+        return observability.is_on(run)
+
+    def prepare_observability(self, cluster: Cluster, run: RunDir) -> None:
+        observability.prepare(cluster, run)
+
+    def start_observability(self, cluster: Cluster, run: RunDir) -> str:
+        return observability.start(cluster, run)
+
+    def stop_observability(self, run: RunDir) -> None:
+        observability.stop(run)
 
     def build_artifacts(self, deployment: Deployment) -> None:
         """Create the missing Python environments of the processes, and show a running service its model folders."""

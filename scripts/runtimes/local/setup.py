@@ -6,9 +6,8 @@ from collections.abc import Collection
 from functools import partial
 
 from scripts.base.programs import search_path
-from scripts.host import systemd
 from scripts.host.environments import VENVS, Environment, is_current
-from scripts.host.packages import NGINX, ensurepip_package, has_ensurepip, installable, require
+from scripts.host.packages import NGINX, ensurepip_package, has_ensurepip, installable
 from scripts.runtimes.checks import check_capacity, check_writable
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.local import orphans
@@ -35,14 +34,6 @@ def checks(run: RunDir, deployment: Deployment | None, environments: Collection[
     ports = [deployment.cluster.port, *deployment.ports.values()]
     capacity: Checks = {"ports and memory": lambda: check_capacity(deployment, ports, running=bool(orphans.find(run)))}
     return {**capacity, **independent}
-
-
-def install_nginx() -> None:
-    """Install Nginx if it is missing, without what its package would start at the next boot; raise CommandError."""
-    missing = installable(NGINX)
-    require(NGINX)
-    if missing and systemd.fault() is None:
-        systemd.require("disable", "nginx.service")
 
 
 def key_module_fault() -> str | None:

@@ -10,6 +10,7 @@ from scripts.cluster.config import ROOT, parse_cluster
 from scripts.host import docker
 from scripts.runtimes.choice import RUNTIMES, choose
 from scripts.runtimes.run_directory import RunDir
+from scripts.runtimes.runtime import Runtime
 
 
 @pytest.fixture
@@ -106,6 +107,18 @@ def test_commands_for_several_servers_are_refused_by_runtimes_on_one_machine(run
         assert str(error.value) == (
             f"`make {command}` for several servers needs the swarm runtime: run it on a swarm manager"
         )
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_prometheus_runs_beside_a_service_on_one_machine(run: RunDir, name: str) -> None:
+    runtime = RUNTIMES[name]
+    assert not runtime.is_observed(run)
+    runtime.stop_observability(run)
+    if name == "swarm":
+        with pytest.raises(CommandError, match="OBSERVABILITY: found the swarm runtime, needed local or compose"):
+            runtime.prepare_observability(TWO_SERVERS, run)
+    else:
+        assert type(runtime).prepare_observability is not Runtime.prepare_observability
 
 
 def test_workers_of_two_models_run_side_by_side_if_slots_have_room() -> None:
