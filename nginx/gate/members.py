@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 SCHEMA = 1  # of members.json; worker/contract/schemas.py has it, too
+KNOWN = ("rendered", "schema", "gateway", "pools")  # keys; the first says who wrote it
 HOST, PORT = r"[A-Za-z0-9._-]+", r":\d{1,5}"
 
 
@@ -61,8 +62,8 @@ def parse_members(text: str) -> DeclaredPools:
     schema = document.get("schema", SCHEMA) if isinstance(document, dict) else SCHEMA
     if type(schema) is not int or not 1 <= schema <= SCHEMA:
         raise MembersError(f"schema: found {schema!r}, needed 1 to {SCHEMA}: use the gateway of its own release")
-    if isinstance(document, dict) and set(document) - {"pools", "rendered", "schema", "gateway"}:
-        raise MembersError(f"found keys {', '.join(document)}, needed an object with exactly pools")
+    if isinstance(document, dict) and set(document) - set(KNOWN):
+        raise MembersError(f"found keys {', '.join(document)}, needed pools, and none but {', '.join(KNOWN)}")
     pools: DeclaredPools = {}
     for path, pool in _entries(document, "", "pools", ("model", "members"), ("model", "discover")):
         model = _text(pool, path, "model", r"[a-z0-9][a-z0-9._-]{0,63}")

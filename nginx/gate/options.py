@@ -16,7 +16,7 @@ ASKS_FOR_KEYS, ADMIN_FROM, METRICS = "keys", "admin_from", "metrics"
 KNOWN = (MAX_BODY_MB, CORS_ORIGINS, TLS, BODIES_MB, CLIENTS, ACCESS, ASKS_FOR_KEYS, ADMIN_FROM, METRICS)
 SERVER_PEM = "tls/server.pem"  # the certificate and its key, below the folder that Nginx runs in
 ANY_ORIGIN = "*"
-ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]_-]+")  # scripts/cluster/config.py is stricter
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]_-]+")  # scripts/cluster/schema.py is stricter
 
 
 ADDRESS = re.compile(r"([0-9.]+|\[[0-9a-f:.]+\]):[0-9]{1,5}")

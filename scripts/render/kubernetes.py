@@ -7,14 +7,14 @@ valid YAML.
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scripts.cluster.config import ROOT, Cluster, Model
+from scripts.cluster.config import ROOT, Cluster, Model, Tls
 from scripts.cluster.keys import gate_keys
 from scripts.render.common import stop_timeout_s
-from scripts.render.gateway import METRICS_IN_CONTAINER, gateway_options
+from scripts.render.gateway import METRICS_IN_CONTAINER, members_document
 from scripts.render.swarm import PORT, service_name, volume_environment
 
 NOTICE = "# Rendered from cluster.toml by `make k8s`; changes here are lost at the next run.\n"
@@ -67,9 +67,8 @@ def _members(cluster: Cluster) -> str:
     """Return the gate's members.json: each model with the DNS name that resolves to all its workers."""
     pools = [{"model": model.name, "discover": f"{worker_name(model)}:{PORT}"} for model in cluster.models]
     # TLS is an Ingress's work there.
-    options = gateway_options(cluster, metrics=METRICS_IN_CONTAINER if cluster.metrics.port else ())
-    options.pop("tls", None)
-    return json.dumps({"gateway": options, "pools": pools}, indent=1) + "\n"
+    metrics = METRICS_IN_CONTAINER if cluster.metrics.port else ()
+    return members_document(replace(cluster, tls=Tls()), pools, metrics=metrics)
 
 
 def _kustomization(resources: list[str], name: str, image: str, extra: Manifest) -> Manifest:

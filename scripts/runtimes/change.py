@@ -43,7 +43,7 @@ class Step:
 
 
 def read_members(text: str, texts: Mapping[str, str]) -> dict[str, Member]:
-    """Return the workers of a members.json; `texts` start their processes. None if it cannot be read."""
+    """Return the workers of a members.json; `texts` start their processes. Empty if it cannot be read."""
     try:
         return {
             member["worker"]: Member(**member, model=pool["model"], text=texts.get(member["worker"], ""))

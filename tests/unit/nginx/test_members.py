@@ -40,7 +40,7 @@ def test_a_pool_may_be_discovered_by_a_host_name() -> None:
     [
         ("{", "not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
         ("[]", "pools: needed a list with at least one entry"),
-        ('{"pools": [], "x": 1}', "found keys pools, x, needed an object with exactly pools"),
+        ('{"pools": [], "x": 1}', "found keys pools, x, needed pools, and none but rendered, schema, gateway, pools"),
         (document(), "pools: needed a list with at least one entry"),
         (document({"model": "photos"}), "pools/0: needed an object with exactly model, members or model, discover"),
         (

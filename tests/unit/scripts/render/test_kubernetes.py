@@ -15,6 +15,7 @@ from scripts.commands.k8s import write
 from scripts.host import docker
 from scripts.render import swarm
 from scripts.render.kubernetes import BASE, NOTICE, VOLUME, Pod, render
+from worker.contract.schemas import MEMBERS
 from worker.contract.settings import EXIT, SETTINGS, offline_variables
 from worker.process.metrics import create_metrics
 
@@ -84,6 +85,7 @@ def test_images_and_port_come_from_the_cluster(overlay: dict[str, Manifest]) -> 
 
 def test_the_members_list_has_the_service_of_every_model(overlay: dict[str, Manifest]) -> None:
     pools = parse_members(json.dumps(overlay["members.json"]))
+    assert overlay["members.json"]["schema"] == MEMBERS
     suffixes = [each["nameSuffix"] for each in overlay.values() if "nameSuffix" in each]
     service = base("worker")["Service"]
     assert list(pools) == ["photos", "two.b"]

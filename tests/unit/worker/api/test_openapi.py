@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from scripts.cluster.config import ROOT
 from tests.unit.worker.contract.test_settings import COMPLETE
 from worker.api.openapi import document
 from worker.api.openapi_responses import NOT_TO_IMAGES
@@ -33,6 +34,19 @@ def test_every_route_is_documented_and_every_documented_route_exists() -> None:
     }
     documented = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}
     assert routes - INSIDE_ONLY == documented
+
+
+def test_the_gateway_leads_every_documented_route_to_whoever_answers_it() -> None:
+    """Another path would be a file's, of which there is none. Limits count the requests that routes.conf leads on."""
+    conf = (ROOT / "nginx/routes.conf").read_text(encoding="utf-8")
+    workers, *others = re.findall(r"^location ~ (\S+) \{", conf, re.MULTILINE)
+    answered = [*others, *(f"^{re.escape(path)}$" for path in re.findall(r"^location = (\S+) \{", conf, re.MULTILINE))]
+    paths = {path: re.sub(r"{\w+}", "1", path) for path in DOCUMENT["paths"]}
+    nowhere = [path for path, asked in paths.items() if not any(re.search(one, asked) for one in (workers, *answered))]
+    assert nowhere == []
+    counted = re.search(r'"~(\S+)"  \$client;', (ROOT / "nginx/nginx.conf").read_text(encoding="utf-8"))
+    assert counted
+    assert counted[1] == workers
 
 
 @pytest.mark.parametrize("path", POSTS)

@@ -1,5 +1,6 @@
 """The real supervisord on the real supervisord.conf, with sleeping processes in place of workers, Nginx and gate."""
 
+import configparser
 import os
 import pwd
 import re
@@ -11,11 +12,14 @@ import pytest
 
 from scripts.cluster.config import ROOT
 from scripts.host.environments import SERVE
+from scripts.render.programs import gate_programs
 from scripts.runtimes.local import supervisor
+from scripts.runtimes.local.boot_unit import GATEWAY_STOP_S
 from scripts.runtimes.run_directory import RunDir, run_dir
 from tests.wait import until
 
 OWN = pwd.getpwuid(os.geteuid())
+STOP_WAIT_S = 10  # stopwaitsecs of a program that has none, such as the gate
 
 pytestmark = pytest.mark.skipif(not SERVE.python.exists(), reason="needs .venv/serve, which `make test` creates")
 
@@ -42,6 +46,17 @@ def test_if_nothing_was_started_nothing_runs_and_stop_returns(run: RunDir) -> No
     run.create({}, OWN)
     supervisor.stop(run)
     assert not supervisor.is_running(run)
+
+
+def test_the_gateways_programs_are_those_of_the_files_and_a_unit_waits_until_they_have_stopped(tmp_path: Path) -> None:
+    file = configparser.RawConfigParser(inline_comment_prefixes=";")
+    file.read(ROOT / "scripts/runtimes/local/supervisord.conf")
+    file.read_string(gate_programs(Path("python3"), tmp_path, "1a2b"))
+    found = {name.removeprefix("program:"): file[name] for name in file.sections() if name.startswith("program:")}
+    assert found.keys() == set(supervisor.GATEWAY)
+    priorities = [int(found[name]["priority"]) for name in supervisor.GATEWAY]
+    assert priorities == sorted(priorities, reverse=True)  # in which supervisord stops them by itself
+    assert int(found["nginx"]["stopwaitsecs"]) + STOP_WAIT_S <= GATEWAY_STOP_S
 
 
 def test_the_configuration_names_no_path_outside_the_run_directory() -> None:
