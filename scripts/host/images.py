@@ -24,7 +24,6 @@ BASE = "debian:bookworm-slim"
 BASE_DIGITS = 8  # of its ID, in a tag
 SKIPPED_FOLDERS = ("worker/photos/",)  # models are mounted into containers, the embedded one, too
 SKIPPED_PARTS = ("__pycache__",)
-PREPARED = BASE_IMAGE.target
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 # A private package index, certificate authority and Debian mirror: variable -> name of the secret in the Dockerfiles.
 SECRETS = {

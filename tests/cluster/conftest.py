@@ -37,7 +37,7 @@ QUEUE = AT_ONCE + 16  # of one worker, which thus refuses nothing
 PATIENCE = {INTERVAL_VARIABLE: "0.5", "WANWU_MONITOR": "5s"}
 IMAGES = """
 from scripts.host import images
-wanted = [images.GATEWAY, images.WORKERS[images.PREPARED]]
+wanted = [images.GATEWAY, images.WORKERS["prepared"]]
 """
 BUILD = """
 images.ensure(wanted)

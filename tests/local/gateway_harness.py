@@ -139,6 +139,13 @@ class Worker:
         self.process.stdout.close()
 
 
+class RealWorker(Worker):
+    """A real worker, which something else starts and ends, in the place of one of the gateway's own."""
+
+    def __init__(self, name: str, model: str, port: int) -> None:
+        self.name, self.model, self.slot, self.port = name, model, "this-cpu0", port
+
+
 class Gateway:
     """`pools` names the workers of each model, `options` are those of members.json, `keys` those of keys.json.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.hostile import SERVED, Case
-from tests.local.gateway_harness import ROOT, Worker, ask
+from tests.local.gateway_harness import ROOT, ask
 from tests.processes import data, descendants, high_water, private, reset_high_water
 from tests.wait import until
 
@@ -93,14 +93,8 @@ class Target:
         """Return the workers that the gate took out of rotation after the byte `since` of its log."""
         lines = self.gate_log.read_bytes()[since:].splitlines()
         events = [json.loads(line) for line in lines if line.startswith(b"{") and line.endswith(b"}")]
-        return [one["worker"] for one in events if one["event"] == "worker" and one["to"].startswith("out")]
-
-
-class Standing(Worker):
-    """A real worker in the place of one of the gateway's own."""
-
-    def __init__(self, model: str, port: int) -> None:
-        self.name, self.model, self.slot, self.port = f"{model}-0", model, "this-cpu0", port
+        changes = [one for one in events if one["event"] == "worker"]
+        return [one["worker"] for one in changes if not one["to"].startswith(("in,", "untested,"))]
 
 
 @dataclass(frozen=True)

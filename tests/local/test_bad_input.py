@@ -12,10 +12,10 @@ from PIL import Image
 from urllib3 import encode_multipart_formdata
 
 from tests import folders, images
+from tests.limits import MAX_BODY_BYTES
 from tests.local.gateway_harness import Reply, ask_raw
 from tests.local.worker_harness import CPU, JSON, PNG, WorkerProcess, form, running
 from worker.contract import machine
-from worker.contract.limits import MAX_BODY_BYTES
 
 DAMAGED_A_FORMAT = 24
 

@@ -10,11 +10,11 @@ import pytest
 
 from tests import folders, images
 from tests.hostile import webp
+from tests.limits import MAX_BODY_BYTES
 from tests.local.gateway_harness import ask_raw
 from tests.local.worker_harness import JSON, PNG, WorkerProcess, form, running
 from tests.processes import data
 from tests.wait import until
-from worker.contract.limits import MAX_BODY_BYTES
 
 Request = tuple[str, dict[str, str], bytes]  # path, headers, body
 INFER = "/v2/models/bright/infer"

@@ -32,8 +32,7 @@ from scripts.client.wanwu_client import (
 from scripts.client.wheel import build
 from scripts.cluster.keys import OWN_VARIABLE, Key, new_key
 from tests import folders, images
-from tests.local.gateway_harness import ROOT, Gateway, ask, ask_raw
-from tests.local.test_requests import Real
+from tests.local.gateway_harness import ROOT, Gateway, RealWorker, ask, ask_raw
 from tests.local.worker_harness import running
 from tests.processes import high_water
 from tests.wait import until
@@ -60,7 +59,7 @@ def serving(
         gateway = stack.enter_context(Gateway(home / "gateway", {}, options=options, keys=keys, key=key))
         for name in [f"bright-{number}" for number in range(workers)]:
             process = stack.enter_context(running(model, home / f"{name}.log", WORKER=name, **settings))
-            gateway.workers[name] = Real(name, "bright", process)  # type: ignore[assignment]
+            gateway.workers[name] = RealWorker(name, "bright", process.port)
             gateway.pools.setdefault("bright", []).append(name)
         gateway.write_members()
         yield gateway.start()

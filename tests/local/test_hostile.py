@@ -17,8 +17,8 @@ from nginx.gate.__main__ import DEFAULT_INTERVAL_S, INTERVAL_VARIABLE
 from scripts.runtimes.run_directory import RunDir
 from tests import folders, zero_shot_folders
 from tests.hostile import WORKER_BYTES, Case, bodies, clients, gif, jpeg, other, png, tiff, webp
-from tests.local.gateway_harness import ROOT, Gateway
-from tests.local.hostile_harness import HEADER, MEGABYTE, TABLE, Answer, Attack, Standing, Target
+from tests.local.gateway_harness import ROOT, Gateway, RealWorker
+from tests.local.hostile_harness import HEADER, MEGABYTE, TABLE, Answer, Attack, Target
 from tests.local.worker_harness import running
 from tests.processes import children, variable
 from tests.service import NO_DRAIN, Service, create
@@ -115,7 +115,7 @@ def label_attack(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         )
         (home / "gateway").mkdir()
         gateway = stack.enter_context(Gateway(home / "gateway", {}))
-        gateway.workers["clip-0"], gateway.pools["clip"] = Standing("clip", worker.port), ["clip-0"]
+        gateway.workers["clip-0"], gateway.pools["clip"] = RealWorker("clip-0", "clip", worker.port), ["clip-0"]
         gateway.write_members()
         gateway.start()
         ordinary = ("/models/clip", PHOTO, PHOTO_TYPE)

@@ -7,7 +7,6 @@ import json
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,30 +14,13 @@ import pytest
 import tritonclient.http as triton
 
 from tests import folders, images
-from tests.local.gateway_harness import Gateway, Reply
-from tests.local.worker_harness import JSON, PNG, WorkerProcess, form, running
+from tests.local.gateway_harness import Gateway, RealWorker, Reply
+from tests.local.worker_harness import JSON, PNG, form, running
 
 RED = images.encoded(folders.image(folders.RED), "PNG")
 BLUE = images.encoded(folders.image((60, 60, 200)), "PNG")
 LARGE = images.encoded(images.photo((900, 900)), "BMP")  # above what Nginx keeps in memory
 IN_BASE64 = base64.b64encode(RED).decode()
-
-
-@dataclass
-class Real:
-    """A real worker in the place of the gateway's scriptable ones."""
-
-    name: str
-    model: str
-    process: WorkerProcess
-
-    @property
-    def port(self) -> int:
-        return self.process.port
-
-    @property
-    def slot(self) -> str:
-        return "this-cpu0"
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +34,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         Gateway(home / "gateway", {}) as found,
     ):
         for name, process in (("bright", first), ("fruit", second)):
-            found.workers[f"{name}-0"] = Real(f"{name}-0", name, process)  # type: ignore[assignment]
+            found.workers[f"{name}-0"] = RealWorker(f"{name}-0", name, process.port)
             found.pools[name] = [f"{name}-0"]
         found.write_members()
         yield found.start()

@@ -20,8 +20,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from PIL import Image
 
 from tests import folders, images, zero_shot_folders
-from tests.local.gateway_harness import Gateway
-from tests.local.hostile_harness import Standing
+from tests.local.gateway_harness import Gateway, RealWorker
 from tests.local.worker_harness import JSON, WorkerProcess, running
 from tests.wait import TIMEOUT_S, until
 from worker.contract.files import sha256
@@ -144,7 +143,7 @@ def gateway(clip: Model, worker: WorkerProcess, tmp_path_factory: pytest.TempPat
         (home / "gateway").mkdir()
         gateway = stack.enter_context(Gateway(home / "gateway", {}))
         for model, port in (("clip", worker.port), ("bright", other.port)):
-            gateway.workers[f"{model}-0"], gateway.pools[model] = Standing(model, port), [f"{model}-0"]
+            gateway.workers[f"{model}-0"], gateway.pools[model] = RealWorker(f"{model}-0", model, port), [f"{model}-0"]
         gateway.write_members()
         yield gateway.start()
 

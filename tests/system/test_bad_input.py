@@ -163,7 +163,7 @@ def test_no_image_and_no_registry(
         patch.setenv("DOCKER_HOST", bare_engine)
         lines = refused(service)
         assert docker.run(["ps", "--all", "--quiet"]) == ""
-        names = f"{images.GATEWAY.reference}, {images.WORKERS[images.PREPARED].reference}"
+        names = f"{images.GATEWAY.reference}, {images.WORKERS['prepared'].reference}"
     assert lines == [
         f"found neither {names} nor debian:bookworm-slim to build from, and no registry answers: "
         "`docker load` the images, or run `make base-image`"

@@ -87,7 +87,7 @@ def test_the_images_ids_are_the_engines(repeated: Repeated) -> None:
     listed = json.loads((repeated.bundle / layout.MANIFEST).read_text())["images"]
     assert {image["reference"] for image in listed} == {
         images.GATEWAY.reference,
-        images.WORKERS[images.PREPARED].reference,
+        images.WORKERS["prepared"].reference,
     }
     for image in listed:
         inspected = docker.run(["image", "inspect", "--format", "{{.Id}}", image["reference"]])

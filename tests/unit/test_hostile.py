@@ -1,12 +1,15 @@
-"""The makers of hostile files keep to their formats: small files of the same makers are whole images."""
+"""The makers of hostile files keep to their formats, small ones of the same makers are whole; who left is counted."""
 
 import io
+import json
 import zlib
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tests.hostile import deflated_zeros, gif, jpeg, png, tiff, webp
+from tests.local.hostile_harness import Target
 
 WHOLE = {
     "TIFF": tiff.packed(61, 47),
@@ -43,3 +46,12 @@ def test_a_small_file_is_a_whole_image_of_one_colour(name: str) -> None:
 @pytest.mark.parametrize("count", [0, 1, (1 << 20) - 1, 1 << 20, (3 << 20) + 7])
 def test_deflated_zeros_unpack_to_as_many(count: int) -> None:
     assert zlib.decompress(deflated_zeros(count)) == bytes(count)
+
+
+def test_whoever_is_out_of_rotation_in_any_way_has_left(tmp_path: Path) -> None:
+    log, earlier = tmp_path / "gate.log", '{"event": "worker", "worker": "before", "to": "out, broken"}\n'
+    to = {"a": "ejected, ready", "b": "out, draining", "c": "in, ready", "d": "untested, starting"}
+    lines = [json.dumps({"event": "worker", "worker": worker, "to": state}) for worker, state in to.items()]
+    log.write_text("\n".join([f"{earlier}no JSON", '{"event": "reload"}', *lines, '{"event": "wor']))
+    target = Target(0, dict, log, ("/predict", b"", {}), deadline_s=1, memory_bytes=1)
+    assert target.left(len(earlier)) == ["a", "b"]

@@ -96,8 +96,6 @@ LIMITS = {
     "drain_s": Limit(3, 0, 60, "seconds"),
 }
 
-MAX_BODY_BYTES = LIMITS["max_body_mb"].default * MEBIBYTE  # unless cluster.toml says otherwise
-
 
 def bodies_bytes(max_body_mb: int) -> int:
     """Return how many bytes the bodies larger than FREE_BODY_BYTES may hold in a worker."""

@@ -31,6 +31,15 @@ def test_every_import_of_a_module_is_exported_by_the_other() -> None:
     assert found > len(modules)
 
 
+def test_every_id_of_the_page_is_used() -> None:
+    html = source("index.html")
+    files = [path.read_text(encoding="utf-8") for pattern in ("*.js", "*.css") for path in WEB.rglob(pattern)]
+    text = "".join([*files, re.sub(r'\bid="[^"]+"', "", html)])
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    unused = {one for one in ids if not re.search(rf"(?<![\w-]){re.escape(one)}(?![\w-])", text)}
+    assert unused == {"view-classify"}  # whose name views.js puts together
+
+
 def test_every_error_code_is_explained_to_programmers_in_chinese() -> None:
     texts = dict(TEXT.findall(source("api/errors_zh.js")))
     assert list(texts) == [str(code) for code in ErrorCode]

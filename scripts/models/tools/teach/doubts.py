@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MAX_DOUBTS = 24  # shown
-
 
 @dataclass(frozen=True)
 class Doubt:

@@ -77,8 +77,3 @@ class Teaching:
         counts = np.bincount([one.truth for one in self.learned], minlength=self.main.labels.count)
         order = np.argsort(counts, kind="stable")
         return [(int(index), int(counts[index])) for index in order if counts[index] < FEW]
-
-    def lead(self) -> float | None:
-        """Return by how much the best method's accuracy is above the second one's; None if there is one alone."""
-        values = list(self.taught.accuracies.values())
-        return values[0] - values[1] if len(values) > 1 else None

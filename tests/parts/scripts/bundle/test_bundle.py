@@ -66,6 +66,6 @@ def test_a_folder_outside_git_has_no_kit(tmp_path: Path) -> None:
 def test_the_embedded_model_needs_the_gateway_and_the_smallest_worker_image() -> None:
     cluster = load_cluster(ROOT / "compose/cluster.toml")
     models = volume.select_models(model_store.entries(model_store.MODELS, cluster), ("photos",))
-    assert contents.needed_images(models, cluster) == [images.GATEWAY, images.WORKERS[images.PREPARED]]
+    assert contents.needed_images(models, cluster) == [images.GATEWAY, images.WORKERS["prepared"]]
     torch = parse_cluster('engine = "torch"\n[[models]]\nname = "photos"\nfolder = "worker/photos"\n', "c.toml")
     assert contents.needed_images(models, torch) == [images.GATEWAY, images.WORKERS["torch"]]

@@ -112,7 +112,7 @@ def test_every_worker_image_has_lock_files() -> None:
     assert sbom.LOCKS.keys() == images.WORKERS.keys()
     assert {lock for locks in sbom.LOCKS.values() for lock in locks} == set(LOCKS)
     assert sbom.locks_for(["wanwu-gateway:tag"]) == []
-    assert sbom.locks_for(["wanwu-worker-prepared:tag"]) == list(sbom.LOCKS[images.PREPARED])
+    assert sbom.locks_for(["wanwu-worker-prepared:tag"]) == list(sbom.LOCKS["prepared"])
 
 
 def bill() -> str:

@@ -14,10 +14,11 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.test import EnvironBuilder
 
 from tests.errors import code_of
+from tests.limits import MAX_BODY_BYTES
 from worker.api.body import Body
 from worker.api.uploads import Upload, check_answer, query, read_upload
 from worker.contract.errors import ErrorCode, ServiceError
-from worker.contract.limits import FREE_BODY_BYTES, MAX_BODY_BYTES
+from worker.contract.limits import FREE_BODY_BYTES
 from worker.decode import Budget
 from worker.decode.budget import no_deadline
 

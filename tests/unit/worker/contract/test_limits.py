@@ -2,7 +2,8 @@
 
 import pytest
 
-from worker.contract.limits import LIMITS, MAX_BODY_BYTES, Limit, queue_fault
+from tests.limits import MAX_BODY_BYTES
+from worker.contract.limits import LIMITS, Limit, queue_fault
 
 LIMIT = Limit(3, 1, 9, "images")
 
