@@ -30,14 +30,14 @@ from worker.pipeline.batcher import Batcher
 from worker.pipeline.classifier import Classifier, OpenImage, identity
 from worker.pipeline.engine_guard import EngineGuard
 from worker.pipeline.explainer import Explainer
-from worker.pipeline.golden_check import NoVerdict, classify_in_background, watch_golden
+from worker.pipeline.golden_check import Inconclusive, classify_in_background, watch_golden
 from worker.pipeline.running import Hangs
 from worker.pipeline.text_embeddings import open_text_heads
 from worker.process import health
 from worker.process.health import Health
 from worker.process.memory import release_memory
 from worker.process.metrics import create_metrics
-from worker.process.own_time import LOOK_S, OwnTime
+from worker.process.own_time import TICK_S, OwnTime
 
 DECODERS_PER_CPU = 2
 # Exit statuses of the process that answers. After 3 gunicorn exits, too; after any other it starts a new process.
@@ -134,7 +134,7 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     log.info("engine %s in %s: %s", engine.name, engine.precision, engine.choice.reason)
     decode_s = decoding_limit_s(settings.inference_limit_s)
     hangs = Hangs(settings.inference_limit_s, decode_s)
-    health.watch(partial(_find_fault, service, hangs, OwnTime()), LOOK_S, partial(_leave, service))
+    health.watch(partial(_find_fault, service, hangs, OwnTime()), TICK_S, partial(_leave, service))
     infer = hangs.inferences.watched(engine.infer)
     seconds = warm_up(infer, engine.batch_sizes, folder.input.shape, timed=bool(settings.gpu))
     pool = Pool(decoding_processes(len(settings.cpus)), decode_s)
@@ -144,7 +144,7 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
     answer = partial(folder.input.whole.logits, bounds=bounds, infer=lambda batch: head(infer(batch)))
     observe_golden = metrics.observe_golden
     first = partial(check_golden, folder, answer, engine.precision, observe=observe_golden)
-    check = metrics.counted(first, NoVerdict)
+    check = metrics.counted(first, Inconclusive)
     check()
     wait_s = folder.engine.wait_ms / 1000 if settings.gpu else 0.0
     observe_batch = partial(service.deferred, metrics.batch_size.observe)
@@ -171,7 +171,7 @@ def _compose(service: Service, folder: ModelFolder) -> Loaded:
         logits = partial(folder.input.whole.logits, bounds=bounds)
         again = partial(classify_in_background, logits, batcher, head, settings.deadline_s)
         later = partial(check_golden, folder, again, engine.precision, files.__getitem__, observe_golden)
-        recheck = metrics.counted(later, NoVerdict)
+        recheck = metrics.counted(later, Inconclusive)
         leave = partial(_leave_wrong, service.health)
         watch_golden(recheck, settings.golden_check_s, lambda: service.admission.in_flight > 0, leave)
     metrics.model.labels(folder.version, engine.name, engine.precision, folder.digest).set(1)
@@ -195,7 +195,7 @@ def _leave_wrong(state: Health, fault: str) -> None:
 
 def _find_fault(service: Service, hangs: Hangs, own_time: OwnTime) -> str | None:
     """Return why the loaded model cannot answer, None if it can; before, only learn how long its inferences take."""
-    hang = hangs.find(own_time.look())
+    hang = hangs.find(own_time.tick())
     return service.fault() or (hang if service.loaded else None)
 
 

@@ -9,7 +9,7 @@ from .resolve import Resolver, split_address
 
 PROBES = 10  # a worker is asked once in the time of so many probes
 TIMEOUT_S = 1.5
-MOST_BYTES = 1 << 17  # a longer answer is left out as a whole: it is none of ours
+MAX_BYTES = 1 << 17  # a longer answer is left out as a whole: it is none of ours
 
 
 class Collector:
@@ -29,9 +29,9 @@ class Collector:
                 self.close()
                 self._connection = Connection(ip, port)
             async with asyncio.timeout(TIMEOUT_S):
-                answer = await self._connection.ask(self._request, MOST_BYTES)
+                answer = await self._connection.ask(self._request, MAX_BYTES)
             identity = labels({"worker": worker, "slot": slot, "model": self._member.model})
-            right = answer.status == 200 and len(answer.body) < MOST_BYTES
+            right = answer.status == 200 and len(answer.body) < MAX_BYTES
             return parse_worker(answer.body, identity) if right else None
         except Exception:  # whatever it was, it has no metrics, and the probing must go on
             return None

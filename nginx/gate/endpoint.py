@@ -11,7 +11,7 @@ from .resolve import format_address, split_address
 
 PATH = "/metrics"
 CONNECTIONS = 16  # more are closed at once
-PATIENCE_S = 10.0  # for a request, and for its answer to be taken
+TIMEOUT_S = 10.0  # for a request, and for its answer to be taken
 HEAD_BYTES = 1 << 14
 REFUSALS = {404: "404 Not Found", 405: "405 Method Not Allowed\r\nAllow: GET, HEAD"}
 
@@ -74,7 +74,7 @@ class Endpoint:
         self._connections += 1
         try:
             if self._connections <= CONNECTIONS:
-                async with asyncio.timeout(PATIENCE_S):
+                async with asyncio.timeout(TIMEOUT_S):
                     head = await reader.readuntil(b"\r\n\r\n")
                     writer.write(self._reply(head))
                     await writer.drain()

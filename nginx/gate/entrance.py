@@ -17,7 +17,7 @@ from .out import log
 
 PATH_VARIABLE = "ENTRANCE"  # environment variable: the entrance's Unix socket; without it, Nginx opens its port itself
 BACKLOG = 4096  # connections that wait, of each socket
-PATIENCE_S = 10.0  # until there is an entrance; then the supervisor starts the program again
+TIMEOUT_S = 10.0  # until there is an entrance; then the supervisor starts the program again
 MAX_SOCKETS = 8
 
 
@@ -65,7 +65,7 @@ def enter(command: list[str], seen: Path) -> NoReturn:
 
 
 def _wait_for_sockets(seen: Path) -> list[int]:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while True:
         try:
             seen.write_text(identity())
@@ -79,7 +79,7 @@ def _wait_for_sockets(seen: Path) -> list[int]:
 def receive() -> list[int]:
     """Return the numbers of the sockets that the entrance hands out; raise OSError if there is none."""
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(PATIENCE_S)
+        connection.settimeout(TIMEOUT_S)
         connection.connect(os.environ.get(PATH_VARIABLE, ""))
         return socket.recv_fds(connection, 1, MAX_SOCKETS)[1]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OWN = "wanwu_gateway_"  # no worker may speak for the gateway
 IDENTITY = ("worker", "slot", "model")  # the labels by which the gate tells workers apart; a worker's own may not
-MOST_FAMILIES, MOST_SAMPLES = 64, 1000  # of one worker; one of this version has 20, and 17 samples for each route
+MAX_FAMILIES, MAX_SAMPLES = 64, 1000  # of one worker; one of this version has 20, and 17 samples for each route
 SUFFIXES = {"counter": ("",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 
 NAME = r"wanwu_[a-z][a-z0-9_]{0,62}"
@@ -49,12 +49,12 @@ def parse_worker(body: bytes, identity: str) -> Families:
     helps: dict[str, str] = {}
     kinds: dict[str, str] = {}
     samples: dict[str, dict[str, str]] = {}
-    family, left = "", MOST_SAMPLES
+    family, left = "", MAX_SAMPLES
     for line in body.decode("ascii", errors="replace").split("\n"):
         if line.startswith("#"):
             if found := HELP.fullmatch(line):
                 helps[found[1]] = found[2]
-            elif (found := TYPE.fullmatch(line)) and len(kinds) < MOST_FAMILIES and not found[1].startswith(OWN):
+            elif (found := TYPE.fullmatch(line)) and len(kinds) < MAX_FAMILIES and not found[1].startswith(OWN):
                 family, kinds[found[1]] = found[1], found[2]
         elif left and (found := SAMPLE.fullmatch(line)) and _belongs(found[1], family, kinds):
             name, own, value = found.groups()

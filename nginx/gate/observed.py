@@ -15,8 +15,8 @@ from .members import Member
 from .metrics import CONNECTION_STATES, METRICS, WORKER, Histogram, Recorded, families, worker_gauges
 
 POOL = re.compile(r"(?:bypass[0-9]_)?pool_(.+)")  # what Nginx names where a pool has no worker left
-NOBODY = ("", "")  # the model and the worker of a request that met none
-ASKED_S = 300.0  # so long after an answer, workers are asked for theirs: where nobody scrapes, none has the work
+NO_WORKER = ("", "")  # the model and the worker of a request that met none
+ASKED_S = 300.0  # workers are scraped for this long after the last scrape of the gate
 TEXT_S = 1.0  # a text serves so long: many who ask cost no more than one
 
 
@@ -42,7 +42,7 @@ class Observed:
         with self._lock:
             attempts = exchange.attempts
             names = [self._name(attempt.address) for attempt in attempts]
-            model, worker = names[-1] if names else NOBODY
+            model, worker = names[-1] if names else NO_WORKER
             counters = self._recorded.counters
             counters["requests_total"][model, worker, exchange.status] += 1
             for attempt, name in zip(attempts, names, strict=True):
@@ -102,7 +102,7 @@ class Observed:
         if name := self._names.get(address):
             return name
         pool = POOL.fullmatch(address)
-        return (pool[1], "") if pool else NOBODY
+        return (pool[1], "") if pool else NO_WORKER
 
 
 def disk(path: Path) -> dict[str, float]:

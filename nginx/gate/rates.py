@@ -11,8 +11,8 @@ from typing import Any
 
 SLOT_S, SLOTS = 5, 60  # five minutes
 RATE_SLOTS = 12  # images per second: over the last minute
-MOST_BUCKETS = 200  # of a worker's answer; one of this version has at most 130
-MOST_MS = 1e9
+MAX_BUCKETS = 200  # of a worker's answer; one of this version has at most 130
+MAX_MS = 1e9
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ def parse_totals(answered: Any) -> Totals | None:
         counts = [images, *durations.values()]
     except (KeyError, TypeError, AttributeError):
         return None
-    good = len(durations) <= MOST_BUCKETS and set(map(type, counts)) == {int} and min(counts) >= 0
+    good = len(durations) <= MAX_BUCKETS and set(map(type, counts)) == {int} and min(counts) >= 0
     return Totals(images, durations) if good and all(map(_is_bound, durations)) else None
 
 
-@lru_cache(MOST_BUCKETS)
+@lru_cache(MAX_BUCKETS)
 def _is_bound(text: str) -> bool:
     try:
-        return 0 < float(text) < MOST_MS
+        return 0 < float(text) < MAX_MS
     except ValueError:
         return False
 

@@ -17,7 +17,7 @@ FAILING_PARAMETERS = "max_fails=1 fail_timeout=10s"
 PLACEHOLDER_SERVER = "    server 127.0.0.1:1 down;"
 # Shared memory of an upstream: 1 KB for each server and 20 KB besides as Nginx 1.22 needs it, and a reserve.
 ZONE_KB, ZONE_BASE_KB, SERVER_KB = 256, 64, 2
-KEEPALIVE, MOST_KEEPALIVE = 32, 512  # idle connections of a small and of a large pool, of nginx.conf's 2048
+KEEPALIVE, MAX_KEEPALIVE = 32, 512  # idle connections of a small and of a large pool, of nginx.conf's 2048
 KEEPALIVE_S = 60  # below gunicorn's 75, so that Nginx is the one to close an idle connection
 KNOWN_MODELS_CHARACTERS = 2000  # Nginx refuses a text of more than 4096 characters
 
@@ -52,7 +52,7 @@ def render_upstreams(
         zone_kb = max(ZONE_KB, ZONE_BASE_KB + SERVER_KB * len(listed))
         lines += ["", f"upstream pool_{model} {{", f"    zone pool_{model} {zone_kb}k;", "    least_conn;", *listed]
         # Each of Nginx's processes has an idle connection to every worker, or it would often open one for a request.
-        keepalive = min(max(KEEPALIVE, len(listed)), MOST_KEEPALIVE)
+        keepalive = min(max(KEEPALIVE, len(listed)), MAX_KEEPALIVE)
         lines += [f"    keepalive {keepalive};", f"    keepalive_timeout {KEEPALIVE_S}s;", "}"]
         lines += render_bypasses(model, listed)
     # The slash keeps a model called `default` or `include` from being read as a keyword of map.

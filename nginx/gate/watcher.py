@@ -16,7 +16,7 @@ from .out import log
 LOOK_S = 1.0
 # Of the same beat in a row. The gate beats every second; a test and a reload of Nginx are given up after 12 s (out.py).
 # Looks are counted, not seconds: when the whole machine was asleep, gate and watcher wake up together.
-LOOKS = 15
+MAX_MISSED_BEATS = 15
 
 
 def watch(out: Path) -> None:
@@ -27,7 +27,7 @@ def watch(out: Path) -> None:
         follow(out)
         found = _last_beat(out)
         last, looks = found, looks + 1 if found == last else 0
-        if found and looks >= LOOKS:
+        if found and looks >= MAX_MISSED_BEATS:
             _end(out)
             looks = 0
 
@@ -46,4 +46,4 @@ def _end(out: Path) -> None:
             command = (process / "cmdline").read_bytes()
             if b"gate\0run\0" in command and b"\0--out\0" + os.fsencode(out) + b"\0" in command:
                 os.kill(int(process.name), signal.SIGKILL)
-                log("gate_killed", pid=int(process.name), reason=f"it did not move for {LOOKS * LOOK_S:g} s")
+                log("gate_killed", pid=int(process.name), reason=f"it did not move for {MAX_MISSED_BEATS * LOOK_S:g} s")

@@ -67,10 +67,10 @@ class Swarm:
     """The `[swarm]` table."""
 
     managers: int | None = None  # None: three where there are three servers or more
-    encrypted: bool = False  # whether what gateways and workers say to each other is
+    encrypted: bool = False  # whether traffic between gateways and workers is encrypted
     autolock: bool = False  # False: as the swarm has it
     mtu: int | None = None  # None: as Docker chooses
-    addresses: str | None = None  # the same
+    addresses: str | None = None  # None: as Docker chooses
 
 
 @dataclass(frozen=True)

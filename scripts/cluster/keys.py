@@ -109,7 +109,7 @@ def read_keys(cluster: Cluster) -> list[Key]:
 
 
 @contextmanager
-def held_keys(folder: Path) -> Iterator[None]:
+def keys_locked(folder: Path) -> Iterator[None]:
     """Let no other command change the keys in `folder` in the body; raise CommandError for an OSError."""
     try:
         with locked(folder, patient=True):
@@ -124,7 +124,7 @@ def held_keys(folder: Path) -> Iterator[None]:
 @contextmanager
 def changed_keys(cluster: Cluster) -> Iterator[list[Key]]:
     """Yield the keys of `cluster` as a list, and write what has become of it; one command at a time."""
-    with held_keys(cluster.folder):
+    with keys_locked(cluster.folder):
         keys = read_keys(cluster)
         before = list(keys)
         yield keys

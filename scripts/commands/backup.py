@@ -14,7 +14,7 @@ from scripts.base.lock import exclusive
 from scripts.base.options import Flag
 from scripts.bootstrap import archive, swarm_state
 from scripts.cluster.config import ROOT
-from scripts.cluster.keys import KEYS_FILE, OWN_FILE, held_keys
+from scripts.cluster.keys import KEYS_FILE, OWN_FILE, keys_locked
 from scripts.commands import Command, ServiceOptions
 from scripts.host import docker
 from scripts.models.model_store import MODELS, RECORDS_FILE, children
@@ -49,7 +49,7 @@ def _configuration(cluster: Path, work: Path) -> Path:
     target.mkdir()
     if not source.is_file():
         raise CommandError(f"{cluster}: found no such file, needed the cluster file: set CLUSTER=")
-    with held_keys(source.parent):
+    with keys_locked(source.parent):
         shutil.copy2(source, target / "cluster.toml")
         for path in (source.parent / name for name in BESIDE):
             if path.is_dir():

@@ -31,7 +31,7 @@ def run(service: ServiceOptions, options: Options) -> None:
         for place, find in runtime.updates(cluster, directory).items()
         for update in _print(f"{place}: security updates", find)
     ]
-    if _print("Python packages that lists pin: newer versions", lambda: updates.of_locks(LOCKS)):
+    if _print("Python packages that lists pin: newer versions", lambda: updates.lock_updates(LOCKS)):
         say("   tested as they are pinned: `make lock UPGRADE=NAME` and `make test` in a checkout, then `make up`")
     if waiting and options.apply:
         with service.change("update"):

@@ -56,12 +56,12 @@ def _is_snap(program: str) -> bool:
 def _is_podman() -> bool:
     """Return whether the docker command, or the engine that it asks, is Podman's."""
     try:
-        return "podman" in (_said("--version") + _said("version")).lower()
+        return "podman" in (_output("--version") + _output("version")).lower()
     except subprocess.TimeoutExpired:
         return False
 
 
-def _said(argument: str) -> str:
+def _output(argument: str) -> str:
     result = _run(["docker", argument], timeout_s=ANSWER_TIMEOUT_S)
     return result.stdout + result.stderr
 

@@ -61,7 +61,7 @@ def _canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def of_images(references: Iterable[str]) -> dict[str, Callable[[], list[Update]]]:
+def image_updates(references: Iterable[str]) -> dict[str, Callable[[], list[Update]]]:
     """Return, for each image that the engine has, what finds its security updates."""
     found = (reference for reference in dict.fromkeys(references) if docker.image_id(reference))
     return {f"image {reference}": partial(of_image, reference) for reference in found}
@@ -96,14 +96,14 @@ def _site_options(environ: Mapping[str, str]) -> list[str]:
     return [*proxies, *mounts]
 
 
-def of_machine() -> list[Update]:
+def machine_updates() -> list[Update]:
     """Return the security updates for Nginx, Python and their libraries here; raise CommandError if apt cannot know."""
     if not on_path("apt-get"):
         raise CommandError("found no apt: ask this system's package manager")
     if os.geteuid() == 0:
         packages.apt(REFRESH)
-    needed = set(_said("apt-cache", "depends", "--recurse", "--installed", *ONLY_NEEDED, *SERVING).splitlines())
-    return [update for update in parse_upgrades(_said("apt-get", "--simulate", "upgrade")) if update.name in needed]
+    needed = set(_output("apt-cache", "depends", "--recurse", "--installed", *ONLY_NEEDED, *SERVING).splitlines())
+    return [update for update in parse_upgrades(_output("apt-get", "--simulate", "upgrade")) if update.name in needed]
 
 
 def apply_to_machine(updates: Sequence[Update]) -> None:
@@ -116,7 +116,7 @@ def apply_to_machine(updates: Sequence[Update]) -> None:
     packages.apt(command)
 
 
-def of_locks(locks: Iterable[Path]) -> list[Update]:
+def lock_updates(locks: Iterable[Path]) -> list[Update]:
     """Return newer versions of the Python packages that `locks` pin; raise CommandError if no index answers."""
     pins = {pin for lock in locks for pin in read_pins(lock.read_text())}
     with tempfile.TemporaryDirectory(prefix="wanwu-pins-") as folder, python_with_pip() as python:
@@ -125,10 +125,12 @@ def of_locks(locks: Iterable[Path]) -> list[Update]:
             about = Path(folder) / f"{name.replace('-', '_')}-0.dist-info"
             about.mkdir()
             (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0\n")
-        return parse_newest(_said(python, "-m", "pip", "list", "--outdated", "--format=json", f"--path={folder}"), pins)
+        return parse_newest(
+            _output(python, "-m", "pip", "list", "--outdated", "--format=json", f"--path={folder}"), pins
+        )
 
 
-def _said(*command: str | Path) -> str:
+def _output(*command: str | Path) -> str:
     result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
     if result.returncode:
         raise CommandError(*(result.stderr.strip().splitlines() or [f"{command[0]} failed"])[-3:])

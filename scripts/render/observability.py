@@ -5,7 +5,7 @@ from scripts.render.common import NOTICE
 
 PROGRAM = "prometheus"  # its name under supervisord
 GO_MEMORY_MB, MEMORY_MB = 512, 1024  # Prometheus gives memory back at the first; more than the second it cannot have
-KEPT = "30d"
+RETENTION = "30d"
 
 
 def program(cluster: Cluster) -> str:
@@ -15,7 +15,7 @@ def program(cluster: Cluster) -> str:
         "config.file": f"{home}/prometheus.yml",
         "storage.tsdb.path": f"{home}/data",
         "storage.tsdb.retention.size": f"{cluster.metrics.retention_mb}MB",
-        "storage.tsdb.retention.time": KEPT,
+        "storage.tsdb.retention.time": RETENTION,
         "web.listen-address": f"127.0.0.1:{cluster.metrics.prometheus_port}",
     }
     command = " ".join(f"'--{name}={value}'" for name, value in options.items())

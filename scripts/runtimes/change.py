@@ -42,11 +42,11 @@ class Step:
     beside: bool = True
 
 
-def read_members(text: str, texts: Mapping[str, str]) -> dict[str, Member]:
-    """Return the workers of a members.json; `texts` start their processes. Empty if it cannot be read."""
+def read_members(text: str, definitions: Mapping[str, str]) -> dict[str, Member]:
+    """Return the workers of a members.json; `definitions` start their processes. Empty if it cannot be read."""
     try:
         return {
-            member["worker"]: Member(**member, model=pool["model"], text=texts.get(member["worker"], ""))
+            member["worker"]: Member(**member, model=pool["model"], text=definitions.get(member["worker"], ""))
             for pool in json.loads(text)["pools"]
             for member in pool["members"]
         }
@@ -118,7 +118,7 @@ def _pairs(starting: Sequence[Member], stopping: Sequence[Member]) -> dict[str, 
     return pairs
 
 
-def gaps(before: Members, after: Members, steps: Iterable[Step]) -> list[str]:
+def uncovered_models(before: Members, after: Members, steps: Iterable[Step]) -> list[str]:
     """Return the models that would have no worker for some time, of those that are served before and after.
 
     The first model answers requests that name none, so either the old first one or the new one has a worker.

@@ -15,7 +15,7 @@ from scripts.cluster.hardware import free_memory
 from scripts.cluster.models import content_hash
 from scripts.host.certificates import SERVED, known_certificates
 from scripts.runtimes import history
-from scripts.runtimes.change import Members, gaps, plan_steps, read_members
+from scripts.runtimes.change import Members, plan_steps, read_members, uncovered_models
 from scripts.runtimes.deployment import Deployment, name_workers
 from scripts.runtimes.history import History, Saved
 from scripts.runtimes.preflight import room_for
@@ -132,14 +132,14 @@ def _way(
     encrypted = [state.cluster.tls for state in (before, after) if state.cluster.tls.enabled]
     trust("".join(known_certificates(tls, run.path) for tls in encrypted))
     steps = plan_steps(before.members, after.members, _room(deployment, before, after))
-    stops = runtime.stops(before.files, after)
-    without = gaps(_in_rotation(before), after.members, steps)
-    lines = [*stops, *(f"{model}: found no memory for a new worker beside its only one" for model in without)]
+    interruptions = runtime.interruptions(before.files, after)
+    without = uncovered_models(_in_rotation(before), after.members, steps)
+    lines = [*interruptions, *(f"{model}: found no memory for a new worker beside its only one" for model in without)]
     if lines and not force:
         raise CommandError(*lines, "this stops what serves until the new workers are ready: FORCE=1 does it")
 
     def go(commit: Callable[[], None]) -> None:
-        if stops:
+        if interruptions:
             runtime.restart(run, before, after)
             commit()
         else:
@@ -162,7 +162,7 @@ def _running(runtime: SideBySide, run: RunDir, cluster: Cluster, paths: Iterable
 
 
 def _state(runtime: SideBySide, cluster: Cluster, files: Mapping[str, str]) -> State:
-    return State(cluster, files, read_members(files[runtime.members], runtime.texts(files)))
+    return State(cluster, files, read_members(files[runtime.members], runtime.worker_definitions(files)))
 
 
 def _previous_members(runtime: SideBySide, run: RunDir) -> Members:

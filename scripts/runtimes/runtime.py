@@ -11,7 +11,7 @@ from scripts.base.errors import CommandError
 from scripts.base.http import get
 from scripts.base.waiting import wait_until
 from scripts.cluster.config import Cluster
-from scripts.cluster.keys import gate_keys, held_keys, own_key, read_keys
+from scripts.cluster.keys import gate_keys, keys_locked, own_key, read_keys
 from scripts.host import certificates, docker
 from scripts.host.updates import Update
 from scripts.runtimes import status
@@ -176,7 +176,7 @@ class SideBySide(Runtime):
 
     def _write_held(self, cluster: Cluster, run: RunDir, read: Callable[[], dict[str, str]]) -> bool:
         """Write what `read` returns; meanwhile no key is revoked, which would be written as if it were not."""
-        with held_keys(cluster.folder):
+        with keys_locked(cluster.folder):
             files = read()
             if run.has_files(files):
                 return False
@@ -218,12 +218,12 @@ class SideBySide(Runtime):
         """Return path -> text for the files `paths` of what runs in `run`, which another kit may have started."""
 
     @abstractmethod
-    def texts(self, files: Mapping[str, str]) -> dict[str, str]:
+    def worker_definitions(self, files: Mapping[str, str]) -> dict[str, str]:
         """Return worker -> the text in `files` by which it is started; any change of it needs a new process."""
 
     @abstractmethod
-    def worker_files(self, files: Mapping[str, str], texts: Mapping[str, str]) -> dict[str, str]:
-        """Return those of `files` that list workers, with exactly those that `texts` start."""
+    def worker_files(self, files: Mapping[str, str], definitions: Mapping[str, str]) -> dict[str, str]:
+        """Return those of `files` that list workers, with exactly those that `definitions` start."""
 
     @abstractmethod
     def workers(self, run: RunDir) -> set[str]:
@@ -255,7 +255,7 @@ class SideBySide(Runtime):
         Raise CommandError if it refuses them; it then goes by the former ones.
         """
 
-    def stops(self, files: Mapping[str, str], after: State) -> list[str]:
+    def interruptions(self, files: Mapping[str, str], after: State) -> list[str]:
         """Return a line for each change from `files`, which run, to `after` that stops the service for a moment."""
         return []
 

@@ -97,8 +97,8 @@ class _Transition:
         if not members:
             return
         self.present |= members
-        texts = {name: member.text for name, member in self.present.items()}
-        self.run.write(self.runtime.worker_files(self.before.files, texts))
+        definitions = {name: member.text for name, member in self.present.items()}
+        self.run.write(self.runtime.worker_files(self.before.files, definitions))
         self._list(self.present)
         for name, member in members.items():
             step(f"starting {name} on {member.slot}")

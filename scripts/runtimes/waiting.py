@@ -14,7 +14,7 @@ from scripts.cluster.keys import own_key
 
 READY_TIMEOUT_S = 900  # for a large network on the torch engine, on a busy machine; a converted one takes two
 SWITCH_TIMEOUT_S = 180  # the gate reads its list at once, but lets some seconds pass between two reloads of Nginx
-STATUS_TIMEOUT_S = 20  # of one look: no answer is taken for no worker
+STATUS_TIMEOUT_S = 20  # of one status request; without an answer no worker counts as ready
 POLL_INTERVAL_S = 0.25  # between two looks, which take processor time from the workers that start
 PROCESS_CHECK_INTERVAL_S = 1.0  # between searches for dead processes, which cost more than a request to the gateway
 

@@ -79,7 +79,7 @@ class Deadline:
 
     def __init__(self, seconds: float, gone: Callable[[], bool] = never) -> None:
         self.seconds, self._gone = seconds, gone
-        self.looks = 0  # by which whoever works for it shows that it gets on
+        self.looks = 0  # counts checks, as a sign of progress
         now = time.monotonic()
         self._end, self._look = now + seconds, now + CLIENT_CHECK_INTERVAL_S
 

@@ -14,7 +14,7 @@ from worker.contract.errors import ErrorCode, ServiceError, internal_error
 from worker.pipeline.engine_guard import EngineGuard, check_outputs, describe
 from worker.pipeline.turns import Turns
 
-ATTENTIVE_S = 1.0  # so long after an ordinary input the next one must not meet a large batch of the background
+INTERACTIVE_WINDOW_S = 1.0  # so long after an ordinary input the next one must not meet a large batch of the background
 ENDED = "the engine's thread has ended"
 
 log = logging.getLogger(__name__)
@@ -167,7 +167,7 @@ class Batcher:
     def _next_size(self) -> int:
         """Return how many inputs to run next; in the background few at once while ordinary inputs keep arriving."""
         size = self._batch_sizes[min(self._waiting.ready(), len(self._batch_sizes) - 1)]
-        if self._waiting.in_background and time.monotonic() < self._last_ordinary + ATTENTIVE_S:
+        if self._waiting.in_background and time.monotonic() < self._last_ordinary + INTERACTIVE_WINDOW_S:
             return min(size, self._smallest_fast_size)
         return size
 

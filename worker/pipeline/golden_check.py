@@ -23,7 +23,7 @@ class LogitsOf(Protocol):
     def __call__(self, data: bytes, *, infer: Callable[[np.ndarray], np.ndarray]) -> np.ndarray: ...
 
 
-class NoVerdict(Exception):
+class Inconclusive(Exception):
     """The golden images were not classified, which says nothing about the answers: the watchdog sees what hangs."""
 
 
@@ -32,7 +32,7 @@ def classify_in_background(
 ) -> np.ndarray:
     """Return what `logits_of` makes of the file `image` and of the engine: float32 [classes].
 
-    Its inputs hold no place of the queue and let those of requests pass. Raise NoVerdict if one has no result after
+    Its inputs hold no place of the queue and let those of requests pass. Raise Inconclusive if one has no result after
     `seconds`, or if the image is not decoded.
     """
 
@@ -46,7 +46,7 @@ def classify_in_background(
     try:
         return logits_of(image, infer=infer)
     except ServiceError as error:  # check_golden would take it for a fault of the image
-        raise NoVerdict(str(error)) from error
+        raise Inconclusive(str(error)) from error
 
 
 def watch_golden(

@@ -7,31 +7,31 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 
-LOOK_S = 1.0  # between two looks
+TICK_S = 1.0  # between two ticks
 
 
 class OwnTime:
-    """The seconds of this process between two looks, of which there is one every LOOK_S."""
+    """The seconds of this process between two ticks, of which there is one every TICK_S."""
 
     def __init__(self) -> None:
         self._used_s = time.process_time()
 
-    def look(self) -> Callable[[], float]:
-        """Return what returns how much of the time since the last look counts, which takes a file a thread to know."""
+    def tick(self) -> Callable[[], float]:
+        """Return what returns how much of the time since the last tick counts, which takes a file a thread to know."""
         before, self._used_s = self._used_s, time.process_time()
         used_s = self._used_s - before
         return cache(lambda: own_seconds(used_s, _count_wanting()))
 
 
 def own_seconds(used_s: float, wanting: int) -> float:
-    """Return how much of LOOK_S counts if this process used `used_s` of processors, and `wanting` threads want more.
+    """Return how much of TICK_S counts if this process used `used_s` of processors, and `wanting` threads want more.
 
     While no thread runs, wants to run or waits for a disk, what has not returned never will (unless a GPU is at work on
     it), and all of the time counts. Otherwise only the share of each thread does: an overloaded, throttled or swapping
     machine gives little, and a worker that ended for that would load its model there again and again; a call that spins
-    takes all it gets. A process that was stopped, or slept with its machine, looks once for all that time.
+    takes all it gets. A process that was stopped, or slept with its machine, ticks once for all that time.
     """
-    return min(LOOK_S, used_s / wanting) if wanting else LOOK_S
+    return min(TICK_S, used_s / wanting) if wanting else TICK_S
 
 
 def _count_wanting() -> int:

@@ -7,7 +7,7 @@ from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster
 from scripts.host import docker, images, selinux, systemd
-from scripts.host.updates import of_images
+from scripts.host.updates import image_updates
 from scripts.render import compose as render
 from scripts.render.compose import PARTS
 from scripts.runtimes import live, unit_file
@@ -116,7 +116,7 @@ class ComposeRuntime(SideBySide):
 
     def updates(self, cluster: Cluster, run: RunDir) -> Updates:
         serving = files.images_in({path: run.text(path) for path in (ENVIRONMENT, WORKERS)})
-        return of_images(serving or [image.reference for image in files.images_of(self.plan(cluster, run))])
+        return image_updates(serving or [image.reference for image in files.images_of(self.plan(cluster, run))])
 
     def apply_updates(self, cluster: Cluster, run: RunDir) -> None:
         images.update(files.images_of(self.plan(cluster, run)))
@@ -170,11 +170,11 @@ class ComposeRuntime(SideBySide):
     def running_files(self, run: RunDir, paths: Iterable[str]) -> dict[str, str]:
         return files.running(run, paths)
 
-    def texts(self, files: Mapping[str, str]) -> dict[str, str]:
+    def worker_definitions(self, files: Mapping[str, str]) -> dict[str, str]:
         return render.worker_texts(files[WORKERS])
 
-    def worker_files(self, files: Mapping[str, str], texts: Mapping[str, str]) -> dict[str, str]:
-        return {WORKERS: render.with_workers(files[WORKERS], texts)}
+    def worker_files(self, files: Mapping[str, str], definitions: Mapping[str, str]) -> dict[str, str]:
+        return {WORKERS: render.with_workers(files[WORKERS], definitions)}
 
     def workers(self, run: RunDir) -> set[str]:
         return {one.service for one in containers(run)} - set(PARTS)
@@ -205,7 +205,7 @@ class ComposeRuntime(SideBySide):
         if not gateway.is_former(run):
             gateway.replace(run, read_members(files[self.members], {}))
 
-    def stops(self, files: Mapping[str, str], after: State) -> list[str]:
+    def interruptions(self, files: Mapping[str, str], after: State) -> list[str]:
         """Return a line if the addresses that clients use become others, which are those of the entrance."""
         old, new = (render.published(text) for text in (files[WORKERS], after.files[WORKERS]))
         return [] if old == new else [f"port: clients find {', '.join(old)} until now, and then {', '.join(new)}"]

@@ -12,7 +12,7 @@ from scripts.cluster.config import Cluster
 from scripts.host import docker, systemd
 from scripts.host.environments import SERVE, ensure
 from scripts.host.packages import NGINX, require_without_unit
-from scripts.host.updates import apply_to_machine, of_machine
+from scripts.host.updates import apply_to_machine, machine_updates
 from scripts.render import gateway, programs
 from scripts.runtimes import live, unit_file
 from scripts.runtimes.change import Members
@@ -116,10 +116,10 @@ class LocalRuntime(SideBySide):
         live.roll_back(self, cluster, run, force)
 
     def updates(self, cluster: Cluster, run: RunDir) -> Updates:
-        return {"this machine": of_machine}
+        return {"this machine": machine_updates}
 
     def apply_updates(self, cluster: Cluster, run: RunDir) -> None:
-        apply_to_machine(of_machine())
+        apply_to_machine(machine_updates())
         if self.is_running(run):
             self.rollout(cluster, run)
 
@@ -188,11 +188,11 @@ class LocalRuntime(SideBySide):
     def running_files(self, run: RunDir, paths: Iterable[str]) -> dict[str, str]:
         return files.running(run, paths)
 
-    def texts(self, files: Mapping[str, str]) -> dict[str, str]:
+    def worker_definitions(self, files: Mapping[str, str]) -> dict[str, str]:
         return programs.program_sections(files[PROGRAMS])
 
-    def worker_files(self, files: Mapping[str, str], texts: Mapping[str, str]) -> dict[str, str]:
-        return {PROGRAMS: programs.joined_programs(texts.values())}
+    def worker_files(self, files: Mapping[str, str], definitions: Mapping[str, str]) -> dict[str, str]:
+        return {PROGRAMS: programs.joined_programs(definitions.values())}
 
     def workers(self, run: RunDir) -> set[str]:
         return supervisor.workers(run)
@@ -226,7 +226,7 @@ class LocalRuntime(SideBySide):
             log = processes.log_end(run, "gate")
             raise CommandError("the gateway goes by its former configuration; the gate's log ends with:", *log)
 
-    def stops(self, files: Mapping[str, str], after: State) -> list[str]:
+    def interruptions(self, files: Mapping[str, str], after: State) -> list[str]:
         """Return a line if Nginx, which runs without rights, would have to begin to listen below UNPRIVILEGED_PORT."""
         port = after.cluster.port
         if port >= UNPRIVILEGED_PORT or min(gateway.listen_ports(files[LISTEN])) < UNPRIVILEGED_PORT:

@@ -36,14 +36,14 @@ def inspect(kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
 
 def _decided(ask: Callable[[], Answer], signs: Sequence[str]) -> Answer:
     """Return what `ask` returns, called until it raises no CommandError with one of `signs`, for TIMEOUT_S at most."""
-    deadline, told = time.monotonic() + TIMEOUT_S, False
+    deadline, announced = time.monotonic() + TIMEOUT_S, False
     while True:
         try:
             return ask()
         except CommandError as error:
             if not any(sign in line for sign in signs for line in error.lines) or time.monotonic() >= deadline:
                 raise
-            if not told:
+            if not announced:
                 step(f"asking the swarm's managers again, for {TIMEOUT_S:g} seconds: {error.lines[-1]}")
-                told = True
+                announced = True
         time.sleep(INTERVAL_S)

@@ -10,7 +10,7 @@ from scripts.host import docker
 from scripts.runtimes.swarm import consensus
 from scripts.runtimes.swarm.nodes import Node, read_nodes
 
-DEFAULT = 3  # which go on when one is lost; more than that only slow each other down on a few servers
+DEFAULT_MANAGERS = 3  # which go on when one is lost; more than that only slow each other down on a few servers
 REACH_TIMEOUT_S = 120
 
 
@@ -23,11 +23,11 @@ class Change:
 
 
 def count_for(servers: int, chosen: int | None) -> int:
-    """Return how many managers that many `servers` have: `chosen`, or DEFAULT, or the odd number that they suffice for.
+    """Return how many of the `servers` manage: `chosen`, or DEFAULT_MANAGERS, or the odd number that they suffice for.
 
     An even number survives the loss of no more managers than the odd one below it.
     """
-    most = min(chosen or DEFAULT, servers)
+    most = min(chosen or DEFAULT_MANAGERS, servers)
     return most if most % 2 else most - 1
 
 

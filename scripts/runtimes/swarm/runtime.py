@@ -7,7 +7,7 @@ from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster
 from scripts.host import docker, images
-from scripts.host.updates import of_images
+from scripts.host.updates import image_updates
 from scripts.runtimes.request_lines import Line
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Runtime, Updates
@@ -113,7 +113,7 @@ class SwarmRuntime(Runtime):
         say(f"`make up` with its table still there makes {server} serve again")
 
     def updates(self, cluster: Cluster, run: RunDir) -> Updates:
-        return of_images(image.reference for image in stack.images_of(self.plan(cluster, run)))
+        return image_updates(image.reference for image in stack.images_of(self.plan(cluster, run)))
 
     def apply_updates(self, cluster: Cluster, run: RunDir) -> None:
         raise CommandError(

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 
 from scripts.cluster.config import ROOT
-from scripts.cluster.keys import gate_keys, held_keys
+from scripts.cluster.keys import gate_keys, keys_locked
 from scripts.host import certificates, images, offline
 from scripts.host.images import Image
 from scripts.render import swarm as render_swarm
@@ -51,7 +51,7 @@ def deploy(deployment: SwarmDeployment) -> None:
 
     Meanwhile no key is revoked, which would be deployed as if it were not.
     """
-    with held_keys(deployment.cluster.folder):
+    with keys_locked(deployment.cluster.folder):
         files = render(deployment)
         deployment.run.write(files)
         _deploy(deployment, files)

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from nginx.gate.exposition import MOST_FAMILIES, MOST_SAMPLES, labels, merge, parse_worker, render
+from nginx.gate.exposition import MAX_FAMILIES, MAX_SAMPLES, labels, merge, parse_worker, render
 from worker.process.metrics import create_metrics
 
 IDENTITY = labels({"worker": "photos-0", "slot": "this-cpu0", "model": "photos"})
@@ -42,10 +42,10 @@ def test_a_line_that_is_not_right_is_left_out_alone(line: str) -> None:
 
 
 def test_an_endless_answer_yields_so_much_and_no_more() -> None:
-    many = "".join(f'wanwu_a_total{{x="{number}"}} 1\n' for number in range(2 * MOST_SAMPLES))
-    assert len(samples("# TYPE wanwu_a_total counter\n" + many)) == MOST_SAMPLES
-    kinds = "".join(f"# TYPE wanwu_m{number} gauge\nwanwu_m{number} 1\n" for number in range(2 * MOST_FAMILIES))
-    assert len(samples(kinds)) == MOST_FAMILIES
+    many = "".join(f'wanwu_a_total{{x="{number}"}} 1\n' for number in range(2 * MAX_SAMPLES))
+    assert len(samples("# TYPE wanwu_a_total counter\n" + many)) == MAX_SAMPLES
+    kinds = "".join(f"# TYPE wanwu_m{number} gauge\nwanwu_m{number} 1\n" for number in range(2 * MAX_FAMILIES))
+    assert len(samples(kinds)) == MAX_FAMILIES
 
 
 def test_the_same_metric_of_several_workers_is_one_family_and_another_type_is_left_out() -> None:

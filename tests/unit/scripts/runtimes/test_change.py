@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from scripts.runtimes.change import Member, Step, gaps, plan_steps, pool_order, read_members, render_members
+from scripts.runtimes.change import Member, Step, plan_steps, pool_order, read_members, render_members, uncovered_models
 
 OLD, NEW = "old text", "new text"
 
@@ -33,14 +33,14 @@ def test_with_room_for_all_the_old_ones_stop_once_all_new_ones_serve() -> None:
 def test_with_room_for_one_each_old_one_makes_room_for_the_next_new_one() -> None:
     steps = plan_steps(members("a-0", "a-1"), renewed("a-2", "a-3"), room=1)
     assert steps == [Step(("a-2",), ("a-0",)), Step(("a-3",), ("a-1",))]
-    assert gaps(members("a-0", "a-1"), renewed("a-2", "a-3"), steps) == []
+    assert uncovered_models(members("a-0", "a-1"), renewed("a-2", "a-3"), steps) == []
 
 
 def test_without_room_each_old_one_stops_first() -> None:
     before, after = members("a-0", "a-1"), renewed("a-2", "a-3")
     steps = plan_steps(before, after, room=0)
     assert steps == [Step(("a-2",), ("a-0",), beside=False), Step(("a-3",), ("a-1",), beside=False)]
-    assert gaps(before, after, steps) == []
+    assert uncovered_models(before, after, steps) == []
 
 
 @pytest.mark.parametrize("after", [renewed("a-0", "a-1"), members("a-2", "a-3", text=NEW)], ids=["name", "address"])
@@ -65,15 +65,18 @@ def test_a_worker_makes_room_for_its_like_and_the_rest_stop_last() -> None:
 
 def test_without_room_the_only_worker_of_a_model_leaves_a_gap() -> None:
     before, after = members("a-0", "b-0"), renewed("a-1", "b-1")
-    assert gaps(before, after, plan_steps(before, after, room=1)) == []
-    assert gaps(before, after, plan_steps(before, after, room=0)) == ["a", "b"]
-    assert gaps(members("a-0"), renewed("b-0"), plan_steps(members("a-0"), renewed("b-0"), room=0)) == ["a", "b"]
+    assert uncovered_models(before, after, plan_steps(before, after, room=1)) == []
+    assert uncovered_models(before, after, plan_steps(before, after, room=0)) == ["a", "b"]
+    assert uncovered_models(members("a-0"), renewed("b-0"), plan_steps(members("a-0"), renewed("b-0"), room=0)) == [
+        "a",
+        "b",
+    ]
 
 
 def test_a_worker_out_of_rotation_fills_no_gap() -> None:
     before, after = members("a-0", "a-1"), renewed("a-2", "a-3")
     in_rotation = {"a-0": before["a-0"]}
-    assert gaps(in_rotation, after, plan_steps(before, after, room=0)) == ["a"]
+    assert uncovered_models(in_rotation, after, plan_steps(before, after, room=0)) == ["a"]
 
 
 def test_the_old_first_model_stays_first_while_it_has_workers() -> None:

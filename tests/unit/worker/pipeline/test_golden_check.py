@@ -9,7 +9,7 @@ import pytest
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.contract.toml_reader import ModelError
 from worker.pipeline.batcher import Batcher
-from worker.pipeline.golden_check import NoVerdict, classify_in_background, watch_golden
+from worker.pipeline.golden_check import Inconclusive, classify_in_background, watch_golden
 
 TILE = np.full((1, 2, 2, 3), 7, np.uint8)
 
@@ -30,12 +30,12 @@ def test_an_image_that_was_not_classified_says_nothing() -> None:
         raise ServiceError(ErrorCode.DEADLINE, "found no memory in time")
 
     batcher = Batcher(lambda images: np.zeros((len(images), 2), np.float32), {1: 1.0}, lambda _: None)
-    with pytest.raises(NoVerdict):
+    with pytest.raises(Inconclusive):
         classify_in_background(refuse, batcher, lambda logits: logits, 60, b"")
 
 
 def test_a_worker_leaves_at_the_first_wrong_answer_and_not_for_one_that_was_not_given() -> None:
-    left, verdicts = threading.Event(), [None, NoVerdict("busy"), OSError("gone"), None, ModelError("wrong")]
+    left, verdicts = threading.Event(), [None, Inconclusive("busy"), OSError("gone"), None, ModelError("wrong")]
     said: list[str] = []
 
     def check() -> None:
