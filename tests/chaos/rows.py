@@ -62,7 +62,7 @@ def leak(place: Place, times: int) -> Outcome:
         return [sum(now[name][position] - held[position] for name, held in before.items()) for position in (0, 1)]
 
     # The more requests there were at once, the more idle connections Nginx has, which it closes after a minute.
-    wait_until(lambda: more()[1] <= MORE_FILES, TIMEOUT_S)
+    wait_until(lambda: more()[1] <= MORE_FILES, TIMEOUT_S, interval_s=1.0)
     bounds = {"more kB": Bound(most=MORE_KB), "more open files": Bound(most=MORE_FILES)}
     figures = dict(zip(bounds, map(float, more()), strict=True))
     return Outcome(first.sent + second.sent, figures=figures, bounds=bounds, fault=first.fault or second.fault)

@@ -328,7 +328,8 @@ class Gateway:
         return set(Path(f"/proc/{self.nginx.pid}/task/{self.nginx.pid}/children").read_text().split())
 
     def access_log(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.home / "tmp/access.log").read_text().splitlines()]
+        whole, _, _ = (self.home / "tmp/access.log").read_text().rpartition("\n")  # the last line may be half there
+        return [json.loads(line) for line in whole.splitlines()]
 
     def logged(self, request_id: str) -> dict[str, Any]:
         """The access log's line of a request. Nginx's processes write them after their answers, in any order."""
