@@ -17,7 +17,7 @@ from scripts.runtimes import live, unit_file
 from scripts.runtimes.change import Members
 from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
 from scripts.runtimes.local import files, launch, logs, orphans, processes, setup, supervisor
-from scripts.runtimes.local.accounts import UNPRIVILEGED_PORT, service_account, show
+from scripts.runtimes.local.accounts import UNPRIVILEGED_PORT, as_owner, service_account, show
 from scripts.runtimes.local.files import GATE_PROGRAMS, LISTEN, MEMBERS, PROGRAMS, environments, kit_text
 from scripts.runtimes.preflight import listen_faults, memory_faults, port_faults
 from scripts.runtimes.request_lines import Line
@@ -123,10 +123,12 @@ class LocalRuntime(SideBySide):
             self.rollout(cluster, run)
 
     def follow_logs(self, run: RunDir, lines: int, follow: bool) -> None:
-        files = sorted(run.logs.glob("*.log"))
-        if not files:
+        names = sorted(path.name for path in run.logs.glob("*.log"))
+        if not names:
             raise CommandError(f"{run.logs}: no logs: nothing was started here, run `make up`")
-        os.execvp("tail", ["tail", f"--lines={lines}", *(["--follow=name"] if follow else []), *map(str, files)])  # noqa: S606
+        logs.enter(run.logs)
+        command = [*as_owner(run.logs), "tail", f"--lines={lines}", *(["--follow=name"] if follow else []), *names]
+        os.execvp(command[0], command)  # noqa: S606
 
     def log_lines(self, run: RunDir) -> Iterator[Line]:
         return logs.lines(run.logs)

@@ -46,3 +46,5 @@ def test_files_put_aside_are_read_first_and_links_are_not_followed(tmp_path: Pat
     assert list(lines(tmp_path)) == [
         Line("a", "a.log.10"), Line("a", "a.log.2"), Line("a", "a.log.1"), Line("a", "a.log"), Line("b", "b.log"),
     ]  # fmt: skip
+    (tmp_path / "logs").symlink_to(tmp_path)
+    assert list(lines(tmp_path / "logs")) == []
