@@ -17,6 +17,7 @@ PIECE = 1 << 16  # pairs, which stay in the processor's caches
 # and 284 leave the limit to its callers). 64 megapixels in 31 scans take about 4 seconds; encoders write up to 14.
 MAX_SCANNED_PIXELS = 2 * 10**9
 CORRUPT, PREMATURE = "Corrupt JPEG data", "premature end"  # what libjpeg-turbo warns of; other bytes are skipped
+ENDED = "found marker 0xd9 instead"  # of the next restart: the data are cut between two of them
 CHECKED = {1: "GRAY", 3: "GRAY", 4: "CMYK"}  # components: what is decoded to see whether data are missing
 
 
@@ -44,14 +45,16 @@ def _count_scans(data: bytes) -> int:
 def with_end(data: bytes, header: JpegHeader) -> bytes:
     """Return the JPEG `data` with the end marker that it may lack, in place of the padding that it has instead.
 
-    Raise ValueError if the file ends before its image data do. Return `data` as they are where libjpeg-turbo does not
-    tell: it warns of an early end neither in arithmetic coding nor in subsamplings that it does not name.
+    Raise ValueError if the image data end early, at a marker or without one. Return `data` as they are where
+    libjpeg-turbo does not tell: it warns neither in arithmetic coding nor in subsamplings that it does not name.
     """
-    if header.arithmetic or data.find(END, header.scan) >= 0:
+    if header.arithmetic:
         return data
-    ended = _without_padding(data) + END
+    marked = data.find(END, header.scan) >= 0
+    ended = data if marked else _without_padding(data) + END
     warning = _warning(ended, len(header.sampling))
-    if PREMATURE in warning or not _is_complete(data, header):
+    # A progressive image may say that it ends before its last scan.
+    if PREMATURE in warning or ENDED in warning or not (marked or _is_complete(data, header)):
         raise ValueError(CUT_SHORT)
     return ended if not warning or warning.startswith(CORRUPT) else data
 

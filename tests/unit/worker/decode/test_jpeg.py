@@ -4,6 +4,7 @@ import io
 import itertools
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -142,6 +143,24 @@ def test_an_image_without_its_last_data_is_cut_short(mode: str, progressive: boo
     data = noisy(mode, progressive)
     for end in (3, 8, len(data) // 2):
         assert code_of(decode, data[:-end] + padding, WHOLE) is ErrorCode.UNDECODABLE
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_an_image_whose_data_end_early_at_an_end_marker_is_cut_short(mode: str, options: dict[str, Any]) -> None:
+    data = images.encoded(images.photo((610, 470)).convert(mode), "JPEG", quality=92, **options)
+    for share in (0.1, 0.5, 0.9, 0.99):
+        for after in (b"", b"and more"):
+            cut = data[: int(len(data) * share)].rstrip(b"\xff") + b"\xff\xd9" + after
+            error = error_of(decode, cut, WHOLE)
+            assert error.code is ErrorCode.UNDECODABLE
+            assert "before its last pixel" in error.message
+
+
+def test_an_image_that_ends_at_a_restart_is_cut_short() -> None:
+    data = images.encoded(images.photo((610, 470)), "JPEG", restart_marker_rows=1)
+    cut = data[: data.rindex(b"\xff\xd3")] + b"\xff\xd9"
+    assert "before its last pixel" in error_of(decode, cut, WHOLE).message
 
 
 def test_a_progressive_image_without_its_last_scan_is_cut_short_unless_it_says_that_it_ends() -> None:
