@@ -59,6 +59,8 @@ class StreamedFile:
         header, area = self._header, self.width * self.height
         sample = np.dtype(vips.DTYPES[header.format]).itemsize * header.bands
         held = ROWS * self.width * (sample + pixels.channels)
+        if self._directory:
+            held += len(self._data)  # a copy of the body, with fewer tags
         if self.kind in WHOLE:
             held += area * WHOLE[self.kind] * max(1, sample // header.bands)
         elif header.get_typeof("interlaced"):
