@@ -385,7 +385,7 @@ WORKER: list[tuple[ErrorCode, str, Raise]] = [
      lambda: Tiles((10, 10), (10, 10), "mean").boxes(650, 10)),
     # Models and routes
     (ErrorCode.UNKNOWN_MODEL,
-     'found model "dark", needed "bright", which this worker serves: send the request to the gateway',
+     'found model "dark", needed "bright", which this worker serves: correct the name, or ask GET /models for all',
      lambda: service().model("dark")),
     (ErrorCode.UNKNOWN_ROUTE,
      "found no route /predict, needed one that is served: GET /openapi.json lists them", of_flask(NotFound())),
