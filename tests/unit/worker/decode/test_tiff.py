@@ -213,7 +213,7 @@ SHORT, ASCII, FLOAT, UNKNOWN = 3, 2, 11, 99  # types of a tag
 @pytest.mark.parametrize("compression", [1, 50000])
 def test_an_odd_tag_is_no_damage(tag: int, kind: int, value: bytes, compression: int) -> None:
     values = COLOURS.astype(np.uint8)
-    data = values.tobytes() if compression == 1 else imagecodecs.zstd_encode(values.tobytes())
+    data = values.tobytes() if compression == 1 else bytes(imagecodecs.zstd_encode(values.tobytes()))
     tags = layout.image(WIDTH, HEIGHT, samples=3, compression=[compression], strip_bytes=[len(data)]) | {tag: [0]}
     file = layout.tiff(tags, data)
     entry = file.rindex(struct.pack("<HHI", tag, SHORT, 1))
