@@ -8,6 +8,7 @@ from scripts.base.console import step
 from scripts.base.errors import CommandError
 from scripts.host import systemd
 from scripts.runtimes.run_directory import RunDir
+from worker.contract.files import write_atomically
 
 UNITS = Path("/etc/systemd/system")
 
@@ -36,10 +37,8 @@ def write(run: RunDir, text: str) -> None:
     path = _file(run)
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return
-    draft = path.with_name(f".{path.name}.new")
     try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
+        write_atomically(path, text)
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror}: needed to write there, or BOOT=0") from error
     systemd.require("daemon-reload")
