@@ -73,6 +73,7 @@ class LocalRuntime(SideBySide):
         if faults := port_faults(sorted({cluster.port, *deployment.ports.values()})):
             raise CommandError(*faults)
         state = live.target(self, deployment)
+        live.expect(run, cluster)
         try:
             self._launch(run, state, by_systemd)
         except (CommandError, KeyboardInterrupt):
