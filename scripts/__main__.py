@@ -33,7 +33,7 @@ def parser(only: str = "") -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit status: 0, 1 for a CommandError or a full disk, 130 when interrupted."""
+    """Run one command and return its exit status: 0, 1 if it fails, 130 when interrupted."""
     first = arguments[0] if arguments else ""
     parsed = parser(first if first in commands.names() else "").parse_args(arguments)
     command = commands.load(parsed.command)
@@ -50,9 +50,10 @@ def main(arguments: Sequence[str]) -> int:
             warn(line)
         return 1
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        refused = isinstance(error, PermissionError) and error.filename
+        if error.errno not in NO_ROOM and not refused:
             raise
-        warn(f"{error.filename or 'a file'}: {error.strerror}: needed room to write there: make some")
+        warn(f"{error.filename or 'a file'}: {error.strerror}: needed free space, and permission to read and write")
         return 1
     except KeyboardInterrupt:
         warn("interrupted")
