@@ -28,7 +28,7 @@ def test_a_request_is_found_by_its_id_and_nginx_errors_by_its_connection_and_tim
         Line("photos-0", WORKER),
         Line("nginx-log", ERROR.format("04", 7)),
     ]
-    assert list(find(given, "two")) == []
+    assert [list(find(given, word)) for word in ("two", "info", "photos-0", "o.e")] == [[]] * 4
 
 
 @pytest.mark.parametrize("given", ["", "a b", 'a"', "x" * 65])
