@@ -12,7 +12,7 @@ from scripts.base.http import trust
 from scripts.cluster import edit
 from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.cluster.hardware import free_memory
-from scripts.cluster.models import content_hash
+from scripts.cluster.models import content_hash, missing_folder_fault
 from scripts.host.certificates import SERVED, known_certificates
 from scripts.runtimes import history
 from scripts.runtimes.change import Members, gaps, plan_steps, read_members
@@ -190,6 +190,9 @@ def _changed_models(saved: Saved) -> list[str]:
     """Return a line for each model folder that is not what served."""
     faults = []
     for folder, digest in saved.models.items():
+        if missing := missing_folder_fault(Path(folder)):
+            faults.append(missing)
+            continue
         try:
             found = content_hash(Path(folder))
         except OSError as error:

@@ -196,7 +196,11 @@ def test_what_stops_the_service_is_done_by_force_there_and_back(site: Site) -> N
     made("up", "FORCE=1")
     made("rollback")
     assert service.cluster.read_text() == text
-    before = processes(service)
+    before, model = processes(service), site.other.with_name("bright")
+    model.rename(model.with_name("unmounted"))
+    missing = service.make("rollback").stderr.splitlines()[0]
+    assert missing == f"!! {model}: no such folder: name an existing one; is the models volume mounted?"
+    model.with_name("unmounted").rename(model)
     assert service.make("rollback").stderr.splitlines()[:2] == [
         "!! port 999: only a service that starts anew may listen below 1024",
         "!! this stops what serves until the new workers are ready: FORCE=1 does it",
