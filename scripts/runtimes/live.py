@@ -69,6 +69,11 @@ def expect(run: RunDir, cluster: Cluster) -> None:
     History(run).leave_for(_text(cluster), running=False)
 
 
+def known(run: RunDir, cluster: Cluster) -> list[Cluster]:
+    """Return the clusters of which what runs in `run` goes by one; `cluster` is of the same file."""
+    return [parse_cluster(text, cluster.source) for text in History(run).texts]
+
+
 def require_unchanged(runtime: SideBySide, planned: Deployment) -> None:
     """Raise CommandError if what runs differs from `planned`."""
     run, cluster = planned.run, planned.cluster
@@ -159,7 +164,7 @@ def _way(
 
 def _running(runtime: SideBySide, run: RunDir, cluster: Cluster, paths: Iterable[str]) -> State:
     """Return what runs in `run`, of the files `paths`; `cluster` is what is known of it if it was not remembered."""
-    clusters = [parse_cluster(text, cluster.source) for text in History(run).texts] or [cluster]
+    clusters = known(run, cluster) or [cluster]
     _trust(run, clusters)
     state = _state(runtime, answering(clusters), runtime.running_files(run, paths))
     existing = runtime.workers(run)

@@ -59,7 +59,8 @@ class LocalRuntime(SideBySide):
         if faults := memory_faults(planned.plan, planned.hardware, planned.models, cluster.settings):
             raise CommandError(*faults)
         if supervisor.is_running(run):
-            if faults := port_faults({cluster.port} - run.gateway_ports):
+            own = run.gateway_ports | {one.port for one in live.known(run, cluster)}
+            if faults := port_faults({cluster.port} - own):
                 raise CommandError(*faults)
             deployment = live.change(self, planned, force)
             if by_systemd:
