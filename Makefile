@@ -5,9 +5,11 @@ RUN_DIR ?= run
 RUNTIME ?=
 MODELS ?= models
 WANWU = $(PYTHON) -m scripts
+# What a shell takes for itself between double quotes.
+quoted = $(subst `,\`,$(subst $$,\$$,$(subst ",\",$(subst \,\\,$(1)))))
 # Only from the command line: some shells set NAME themselves.
-option = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
-SERVICE = --cluster "$(CLUSTER)" --run-dir "$(RUN_DIR)" --runtime "$(RUNTIME)"
+option = $(if $(filter command,$(firstword $(origin $(1)))),$(call quoted,$($(1))))
+SERVICE = --cluster "$(call quoted,$(CLUSTER))" --run-dir "$(call quoted,$(RUN_DIR))" --runtime "$(call quoted,$(RUNTIME))"
 PREPARE_OPTIONS = --calibration "$(call option,CALIBRATION)" --prepare "$(call option,PREPARE)"
 MODEL_OPTIONS = $(PREPARE_OPTIONS) \
   --name "$(call option,NAME)" --loader "$(call option,LOADER)" \
@@ -16,7 +18,7 @@ MODEL_OPTIONS = $(PREPARE_OPTIONS) \
   --resize "$(call option,RESIZE)" --interpolation "$(call option,INTERPOLATION)" \
   --activation "$(call option,ACTIVATION)" --range="$(call option,RANGE)" --background "$(call option,BACKGROUND)" \
   --labels "$(call option,LABELS)" --output "$(call option,OUTPUT)" \
-  --retired "$(foreach one,$(filter LABELS_%,$(.VARIABLES)),$(if $(call option,$(one)),$(one)=$($(one))))" \
+  --retired "$(foreach one,$(filter LABELS_%,$(.VARIABLES)),$(if $(call option,$(one)),$(one)=$(call option,$(one))))" \
   --templates "$(call option,TEMPLATES)" \
   $(if $(call option,TRUST_CODE),--trust-code) $(if $(call option,FORCE),--force)
 BENCH_OPTIONS = --out "$(or $(call option,OUT),bench)" --photos "$(call option,PHOTOS)" --rounds "$(or $(call option,ROUNDS),0)" \
@@ -53,7 +55,7 @@ UP_OPTIONS = $(FORCE_OPTION) $(if $(filter 0,$(call option,BOOT)),--no-boot) \
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@printf '\nWith every target: RUNTIME=local, compose or swarm, CLUSTER=FILE (%s), RUN_DIR=DIR (%s).\n' "$(CLUSTER)" "$(RUN_DIR)"
+	@printf '\nWith every target: RUNTIME=local, compose or swarm, CLUSTER=FILE (%s), RUN_DIR=DIR (%s).\n' "$(call quoted,$(CLUSTER))" "$(call quoted,$(RUN_DIR))"
 
 ##@ Serving
 up: ## Start the service, now and at every boot, or change it without losing a request; FORCE=1, BOOT=0, OBSERVABILITY=1: see operations.md
@@ -101,10 +103,10 @@ init: ## Set up bare servers as members, over SSH: HOSTS="root@a root@b", BUNDLE
 	@$(WANWU) init $(SERVICE) $(INIT_OPTIONS)
 
 backup: ## Write what no bundle has into one archive: configuration, keys, models, the swarm; OUT=FILE (wanwu-backup.tar.gz)
-	@$(WANWU) backup $(SERVICE) --models "$(MODELS)" --out "$(or $(call option,OUT),wanwu-backup.tar.gz)"
+	@$(WANWU) backup $(SERVICE) --models "$(call quoted,$(MODELS))" --out "$(or $(call option,OUT),wanwu-backup.tar.gz)"
 
 restore: ## Put back what `make backup` wrote; on a new server, the swarm, too: FILE=... (wanwu-backup.tar.gz), ADDRESS=...
-	@$(WANWU) restore $(SERVICE) --models "$(MODELS)" --file "$(or $(call option,FILE),wanwu-backup.tar.gz)" --address "$(call option,ADDRESS)"
+	@$(WANWU) restore $(SERVICE) --models "$(call quoted,$(MODELS))" --file "$(or $(call option,FILE),wanwu-backup.tar.gz)" --address "$(call option,ADDRESS)"
 
 doctor: ## Report what this machine has and what it lacks
 	@$(WANWU) doctor $(SERVICE)
@@ -114,31 +116,31 @@ support: ## Write one archive to send with a report: status, plan, versions, log
 
 ##@ Models
 models: ## List every model folder, served or not; MODELS=DIR (models), NAME=... for all measurements of one
-	@$(WANWU) models $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)"
+	@$(WANWU) models $(SERVICE) --models "$(call quoted,$(MODELS))" --name "$(call option,NAME)"
 
 model-add: ## Create a model folder from local files: SOURCE=PATH NAME=..., more in compose/reference/models.md
-	@$(WANWU) model-add $(SERVICE) --models "$(MODELS)" --source "$(call option,SOURCE)" $(MODEL_OPTIONS)
+	@$(WANWU) model-add $(SERVICE) --models "$(call quoted,$(MODELS))" --source "$(call option,SOURCE)" $(MODEL_OPTIONS)
 
 model-fetch: ## Fetch a published model, on a machine with a network: SOURCE=hf:ORG/NAME, more in compose/reference/models.md
-	@$(WANWU) model-fetch $(SERVICE) --models "$(MODELS)" $(FETCH_OPTIONS) $(MODEL_OPTIONS)
+	@$(WANWU) model-fetch $(SERVICE) --models "$(call quoted,$(MODELS))" $(FETCH_OPTIONS) $(MODEL_OPTIONS)
 
 model-prepare: ## Measure engines on this machine again; NAME=... for one, CALIBRATION=DIR of your own images, PREPARE=quick
-	@$(WANWU) model-prepare $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" $(PREPARE_OPTIONS)
+	@$(WANWU) model-prepare $(SERVICE) --models "$(call quoted,$(MODELS))" --name "$(call option,NAME)" $(PREPARE_OPTIONS)
 
 model-verify: ## Check model folders as a starting worker does, without a network; NAME=... for one, JSON=1
-	@$(WANWU) model-verify $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" $(if $(call option,JSON),--json)
+	@$(WANWU) model-verify $(SERVICE) --models "$(call quoted,$(MODELS))" --name "$(call option,NAME)" $(if $(call option,JSON),--json)
 
 evaluate: ## Measure a model's accuracy: NAME=... (NAME=a,b compares), IMAGES=DIR with a folder per class, or a CSV of file,label; OUT=DIR
-	@$(WANWU) evaluate $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" --images "$(call option,IMAGES)" --out "$(call option,OUT)"
+	@$(WANWU) evaluate $(SERVICE) --models "$(call quoted,$(MODELS))" --name "$(call option,NAME)" --images "$(call option,IMAGES)" --out "$(call option,OUT)"
 
 teach: ## Make a model that knows your own classes: NAME=..., IMAGES=DIR with a folder per class, or ADD=DIR; BASE=NAME, FORCE=1
-	@$(WANWU) teach $(SERVICE) --models "$(MODELS)" --name "$(call option,NAME)" $(TEACH_OPTIONS)
+	@$(WANWU) teach $(SERVICE) --models "$(call quoted,$(MODELS))" --name "$(call option,NAME)" $(TEACH_OPTIONS)
 
 teach-page: ## Let the owner teach on the page, from this machine, beside a service of the local runtime; ends with Ctrl-C
-	@$(WANWU) teach-page $(SERVICE) --models "$(MODELS)"
+	@$(WANWU) teach-page $(SERVICE) --models "$(call quoted,$(MODELS))"
 
 use: ## Serve another model folder, without losing a request: NAME=..., INSTEAD_OF=... if several are served; FORCE=1 as with `make up`
-	@$(WANWU) use $(SERVICE) $(FORCE_OPTION) --models "$(MODELS)" --name "$(call option,NAME)" --instead-of "$(call option,INSTEAD_OF)"
+	@$(WANWU) use $(SERVICE) $(FORCE_OPTION) --models "$(call quoted,$(MODELS))" --name "$(call option,NAME)" --instead-of "$(call option,INSTEAD_OF)"
 
 ##@ Clients
 classify: ## Classify images with the running service: IMAGES=DIR, OUT=results.csv, .json or .jsonl, WATCH=1, more in compose/reference/requests.md

@@ -1,6 +1,7 @@
 """Entry point `python3 -m scripts COMMAND`, which the Makefile's targets call: parse, dispatch to scripts/commands."""
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
 
@@ -9,6 +10,8 @@ from scripts.base.console import warn
 from scripts.base.errors import CommandError
 from scripts.base.options import add_flags, read_flags
 from scripts.commands import ServiceOptions
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 def parser(only: str = "") -> argparse.ArgumentParser:
@@ -30,7 +33,7 @@ def parser(only: str = "") -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit status: 0, 1 for a CommandError, 130 when interrupted."""
+    """Run one command and return its exit status: 0, 1 if it fails, 130 when interrupted."""
     first = arguments[0] if arguments else ""
     parsed = parser(first if first in commands.names() else "").parse_args(arguments)
     command = commands.load(parsed.command)
@@ -45,6 +48,12 @@ def main(arguments: Sequence[str]) -> int:
     except CommandError as error:
         for line in error.lines:
             warn(line)
+        return 1
+    except OSError as error:
+        refused = isinstance(error, PermissionError) and error.filename
+        if error.errno not in NO_ROOM and not refused:
+            raise
+        warn(f"{error.filename or 'a file'}: {error.strerror}: needed free space, and permission to read and write")
         return 1
     except KeyboardInterrupt:
         warn("interrupted")

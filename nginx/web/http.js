@@ -1,6 +1,6 @@
 // Requests that end once nothing moves any more: a network that swallows packets never says that it does.
 
-// Longer than Nginx takes to answer, which tries a second worker within 24 s and waits 25 s for it: see nginx.conf.
+// Longer than Nginx takes to answer, which tries a second worker within 29 s and waits 30 s for it: see nginx.conf.
 const SILENCE_MS = 60_000;
 
 /**

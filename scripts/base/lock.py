@@ -27,8 +27,9 @@ def exclusive(path: Path, command: str, patient: bool = False) -> Iterator[None]
         return
     try:
         holder = f"make {command} (process {os.getpid()}, by {user()}, since {datetime.now():%Y-%m-%d %H:%M:%S})"
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, holder.encode(), 0)
+        with suppress(OSError):  # on a full disk the lock holds without its holder's name
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, holder.encode(), 0)
         try:
             yield
         finally:

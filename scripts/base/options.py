@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from scripts.base.errors import CommandError
@@ -53,6 +54,16 @@ def read_flags(options: type[T], parsed: argparse.Namespace) -> T:
     """Return an instance of `options` with the parsed values of its flags."""
     values = {name: getattr(parsed, name) for name, *_ in _flags(options)}
     return options(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def made_folder(path: Path) -> Path:
+    """Return the absolute path of the folder that OUT= names, made if it is missing; raise CommandError otherwise."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path):
+            return path.absolute()
+    except OSError as error:
+        raise CommandError(f"OUT: {path}: {error.strerror}: needed a folder that can be written: set OUT=") from error
 
 
 def to_json(options: "DataclassInstance") -> str:

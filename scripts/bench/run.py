@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from scripts.base.console import say
-from scripts.base.options import Flag
+from scripts.base.options import Flag, made_folder
 from scripts.bench.fixtures import Fixtures, check_photos, expected_labels, prepare_fixtures
 from scripts.bench.goals import goals, has_full_rate
 from scripts.bench.report import markdown
@@ -45,7 +45,7 @@ class BenchOptions:
 
 def measure(options: BenchOptions, with_peers: bool) -> None:
     """Measure the targets, write the report and the raw samples, print the report; raise CommandError."""
-    started, load, out = time.monotonic(), os.getloadavg()[0], options.out.absolute()
+    started, load, out = time.monotonic(), os.getloadavg()[0], made_folder(options.out)
     photos = check_photos(Path(options.photos).absolute()) if options.photos else None
     scale, folder = (QUICK, out / "material-quick") if options.quick else (FULL, out / "material")
     targets = choose([name for name in options.targets.split(",") if name], with_peers, scale)

@@ -7,7 +7,7 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,7 +22,7 @@ UNREADABLE = (OSError, tarfile.TarError, zlib.error, ValueError, LookupError, Ty
 
 def write(out: Path, folders: Mapping[str, Path], about: Mapping[str, object]) -> None:
     """Write `folders` by the names that they get, links followed, and what is said about them; raise CommandError."""
-    draft = out.with_name(f".{out.name}.new")
+    draft = out.parent / f".{out.name}.new"
     try:
         with TemporaryDirectory(prefix="wanwu-backup-") as name:
             (Path(name) / ABOUT).write_text(json.dumps({"format": FORMAT, **about}))
@@ -36,7 +36,8 @@ def write(out: Path, folders: Mapping[str, Path], about: Mapping[str, object]) -
     except OSError as error:
         raise CommandError(f"{out}: {error.strerror}: needed a file that can be written: set OUT=") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
 
 
 @contextmanager

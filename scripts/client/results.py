@@ -38,8 +38,9 @@ class Results:
     """
 
     def __init__(self, path: Path, form: Format, retry: bool = False) -> None:
-        self.path, self._form, self._is_new = path, form, not path.exists()
+        self.path, self._form = path, form
         try:
+            self._is_new = not path.exists()
             self._open()
             if retry and self.failed:
                 self._drop_failed()
@@ -130,7 +131,8 @@ class Results:
                 out.write(self._form.tail)
             copy.replace(whole)
         except OSError:
-            copy.unlink(missing_ok=True)
+            with suppress(OSError):
+                copy.unlink()
             raise
         finally:
             os.close(self._file)

@@ -116,8 +116,8 @@ def keys_locked(folder: Path) -> Iterator[None]:
             yield
     except OSError as error:
         raise CommandError(
-            f"{error.filename or folder}: {error.strerror or error}: needed an account that may read and write there: "
-            "run this as the one that made the keys, or as root"
+            f"{error.filename or folder}: {error.strerror or error}: needed free space, and an account that may read "
+            "and write there: run this as the one that made the keys, or as root"
         ) from error
 
 

@@ -81,7 +81,7 @@ def read_specs(cluster: Cluster) -> dict[str, Spec]:
     faults: list[str] = []
     for index, model in enumerate(cluster.models):
         key = f"{cluster.source}: models/{index}/folder"
-        if fault := _missing_folder_fault(model.folder):
+        if fault := missing_folder_fault(model.folder):
             faults.append(f"{key}: {fault}")
             continue
         try:
@@ -105,7 +105,7 @@ def content_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _missing_folder_fault(folder: Path) -> str | None:
+def missing_folder_fault(folder: Path) -> str | None:
     """Return the fault of a folder that does not exist or is empty; None if there is something to read."""
     if not folder.exists():
         return f"{folder}: no such folder: name an existing one; is the models volume mounted?"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from scripts.base.options import Flag
+from scripts.base.options import Flag, made_folder
 from scripts.cluster.hardware import read_hardware
 from scripts.commands import Command, ServiceOptions
 from scripts.host import checks
@@ -24,10 +24,10 @@ class Options:
 
 def run(service: ServiceOptions, options: Options) -> None:
     """Run the rows and print the table; raise CommandError if clients noticed more than is promised."""
-    python = ensure(DEV, nvidia=bool(read_hardware().gpus))
+    out, python = made_folder(options.out), ensure(DEV, nvidia=bool(read_hardware().gpus))
     rows = [name for name in options.rows.split(",") if name]
     checks.run("chaos", [python, "-m", "tests.chaos", *rows, "--times", options.times, "--rate", options.rate,
-                         "--seed", options.seed, "--out", options.out])  # fmt: skip
+                         "--seed", options.seed, "--out", out])  # fmt: skip
 
 
 COMMAND = Command("disturb a service of its own under load, and count what clients notice", Options, run)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from scripts.base.options import Flag
+from scripts.base.options import Flag, made_folder
 from scripts.cluster.hardware import read_hardware
 from scripts.commands import Command, ServiceOptions
 from scripts.host import checks
@@ -24,10 +24,10 @@ class Options:
 
 def run(service: ServiceOptions, options: Options) -> None:
     """Fuzz, and print executions, failures and memory by target; raise CommandError if an input fails."""
-    python = ensure(DEV, nvidia=bool(read_hardware().gpus))
+    out, python = made_folder(options.out), ensure(DEV, nvidia=bool(read_hardware().gpus))
     one = ("--input", options.input) if options.input else ()
     targets = [name for name in options.targets.split(",") if name]
-    checks.run("fuzz", [python, "-m", "tests.fuzz", *targets, "--minutes", options.minutes, "--out", options.out,
+    checks.run("fuzz", [python, "-m", "tests.fuzz", *targets, "--minutes", options.minutes, "--out", out,
                         "--seed", options.seed, *one])  # fmt: skip
 
 

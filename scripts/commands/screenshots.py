@@ -6,7 +6,7 @@ from typing import Annotated
 
 from scripts.base.errors import CommandError
 from scripts.base.http import get
-from scripts.base.options import Flag
+from scripts.base.options import Flag, made_folder
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.commands import Command, ServiceOptions
@@ -32,7 +32,7 @@ def run(service: ServiceOptions, options: Options) -> None:
         raise CommandError(f"{url}: found no service that is ready, needed one with a page: run `make up` first")
     require(BROWSER)
     python = ensure(DEV, nvidia=bool(read_hardware().gpus))
-    checks.run("screenshots", [python, "-m", "tests.browser.screenshots", url, options.out.absolute()])
+    checks.run("screenshots", [python, "-m", "tests.browser.screenshots", url, made_folder(options.out)])
 
 
 COMMAND = Command("take the documents' pictures of the web page, from the running service", Options, run)

@@ -53,7 +53,7 @@ def run(service: ServiceOptions, options: Options) -> None:
     """Write the archive; what cannot be found out is said in it, since something is at fault."""
     name = f"support-{platform.node() or 'host'}-{datetime.now():%Y%m%d-%H%M%S}"
     out = Path(options.out or f"{name}.tar.gz")
-    if out.exists():
+    if os.path.lexists(out):  # False, too, where this account may not look
         raise CommandError(f"OUT: found {out}, needed a path that is free: choose another, or remove it")
     directory = run_dir(service.run_dir)
     runtime = choose(service.runtime, directory, count_servers(service.cluster))
@@ -172,7 +172,8 @@ def _write(out: Path, folder: str, files: dict[str, str]) -> None:
                 archive.addfile(member, io.BytesIO(content))
         draft.replace(out)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
         raise CommandError(f"{out}: {error.strerror}: needed a folder that can be written: set OUT=FILE") from error
 
 

@@ -45,7 +45,7 @@ def make(folder: Path, hosts: Sequence[str], default: Sequence[str]) -> tuple[st
             _sign(folder, Path(draft), names)
     except OSError as error:
         raise CommandError(
-            f"{error.filename}: {error.strerror}: needed a folder that this account may write"
+            f"{error.filename or folder}: {error.strerror}: needed free space, and a folder that this account may write"
         ) from error
     finally:
         os.umask(old_mask)

@@ -108,17 +108,23 @@ def ensure(environment: Environment, nvidia: bool) -> Path:
     if environment.parent:
         ensure(environment.parent, nvidia)
     if not is_current(environment, nvidia):
-        with _exclusive(environment):
-            if not is_current(environment, nvidia):
-                try:
+        try:
+            with _exclusive(environment):
+                if not is_current(environment, nvidia):
                     _switch(environment, _build(environment, fingerprint(environment, nvidia), nvidia))
-                except CommandError as error:
-                    if not _fits(environment, nvidia):
-                        raise
-                    for line in error.lines:
-                        warn(line)
-                    warn(f"{environment.folder}: still used, made by an earlier build of this Python: same packages")
+        except (CommandError, OSError) as error:
+            lines = error.lines if isinstance(error, CommandError) else (_unwritable(environment, error),)
+            if not _fits(environment, nvidia):
+                raise CommandError(*lines) from error
+            for line in lines:
+                warn(line)
+            warn(f"{environment.folder}: still used, made by an earlier build of this Python: same packages")
     return environment.python
+
+
+def _unwritable(environment: Environment, error: OSError) -> str:
+    where = error.filename or environment.folder
+    return f"{where}: {error.strerror}: needed free space, and an account that may write there, or root"
 
 
 def is_current(environment: Environment, nvidia: bool) -> bool:

@@ -141,7 +141,7 @@ def staging_folder(target: Path) -> Iterator[Path]:
         _clean_up(target.parent)
         folder.mkdir()
     except OSError as error:
-        if folder.is_dir():
+        if os.path.isdir(folder):
             raise CommandError(f"{folder}: another command is making this model: wait for it to end") from error
         raise CommandError(f"{error.filename}: {error.strerror}: needed a writable folder: set MODELS=") from error
     with locked(folder):

@@ -158,7 +158,7 @@ def _is_report(file: Path, report_format: str) -> bool:
 def _draft(target: Path) -> Iterator[Path]:
     """Yield an empty folder that replaces `target` if the block succeeds, and is deleted otherwise."""
     destination = target.resolve()
-    near = next(parent for parent in destination.parents if parent.is_dir())
+    near = next(parent for parent in destination.parents if os.path.lexists(parent))
     try:
         with tempfile.TemporaryDirectory(prefix=".evaluation-", dir=near) as scratch:
             draft = Path(scratch) / "new"

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from scripts.base.errors import CommandError
 from scripts.runtimes.deployment import Deployment
@@ -21,9 +22,13 @@ def check_capacity(deployment: Deployment, ports: Sequence[int], running: bool) 
 
 
 def check_writable(folders: Mapping[Path, str]) -> str:
-    """Check that each of `folders` (path -> remedy if not) can be created or written."""
+    """Check, by a try that leaves nothing, that each of `folders` (path -> remedy if not) can be made or written."""
     for folder, remedy in folders.items():
-        nearest = next(path for path in (folder, *folder.parents) if path.exists())
-        if not os.access(nearest, os.W_OK, effective_ids=True):
-            raise CommandError(f"{nearest}: found no write permission, needed it for {folder}: {remedy}")
+        nearest = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+        try:
+            TemporaryDirectory(dir=nearest, prefix=".wanwu-").cleanup()
+        except OSError as error:
+            raise CommandError(
+                f"{nearest}: {error.strerror}: needed a folder that can be written, for {folder}: {remedy}"
+            ) from error
     return f"{' and '.join(map(str, folders))} can be written"

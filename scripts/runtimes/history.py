@@ -17,6 +17,7 @@ from scripts.runtimes.run_directory import RunDir
 from worker.contract.files import write_atomically
 
 CHANGES, PRESENT, PREVIOUS, REPLACED = "changes.jsonl", "present.json", "previous.json", "cluster.toml.replaced"
+ON_THE_WAY = "on-the-way.json"
 OK, INTERRUPTED = "ok", "interrupted"
 UNFINISHED = "did not end: it still runs, or was killed"
 
@@ -103,6 +104,27 @@ class History:
         """Return the state before it."""
         return read_saved(self._text(PREVIOUS))
 
+    @property
+    def texts(self) -> list[str]:
+        """Return the texts of the cluster file of which what runs goes by one: of the present state and, after commands
+        that were killed or failed, of those that they were on the way to.
+        """
+        present = self.present
+        with suppress(ValueError, TypeError):
+            return [str(text) for text in json.loads(self._text(ON_THE_WAY))]
+        return [present.text] if present and present.text is not None else []
+
+    def leave_for(self, text: str, running: bool = True) -> None:
+        """Note, before anything is changed, that what runs will go by `text`; if nothing is `running`, by that alone.
+
+        Do nothing where that cannot be written.
+        """
+        known = self.texts if running else []
+        if text not in known:
+            with suppress(OSError):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                write_atomically(self.folder / ON_THE_WAY, json.dumps([*known, text], ensure_ascii=False) + "\n")
+
     def add(self, change: Change) -> None:
         """Append `change`; do nothing where no service was, or where the caller may not write."""
         with suppress(OSError):
@@ -123,12 +145,18 @@ class History:
             if present and present.files != saved.files and not renewed:
                 write_atomically(self.folder / PREVIOUS, render_saved(present))
             write_atomically(self.folder / PRESENT, render_saved(saved))
+            (self.folder / ON_THE_WAY).unlink(missing_ok=True)
         except OSError as error:
             warn(f"{error.filename}: {error.strerror}: `make rollback` does not know this state")
 
     def keep_text(self, text: str) -> Path:
-        """Keep the text of a cluster file that is being replaced; return where."""
-        write_atomically(self.folder / REPLACED, text)
+        """Keep the text of a cluster file that is being replaced; return where, or raise CommandError."""
+        try:
+            write_atomically(self.folder / REPLACED, text)
+        except OSError as error:
+            raise CommandError(
+                f"{error.filename}: {error.strerror}: needed to keep there the text of the cluster file"
+            ) from error
         return self.folder / REPLACED
 
     def _text(self, name: str) -> str:

@@ -12,7 +12,7 @@ from scripts.base.http import trust
 from scripts.cluster import edit
 from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.cluster.hardware import free_memory
-from scripts.cluster.models import content_hash
+from scripts.cluster.models import content_hash, missing_folder_fault
 from scripts.host.certificates import SERVED, known_certificates
 from scripts.runtimes import history
 from scripts.runtimes.change import Members, plan_steps, read_members, uncovered_models
@@ -22,7 +22,7 @@ from scripts.runtimes.preflight import room_for
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import SideBySide, State
 from scripts.runtimes.transition import execute
-from scripts.runtimes.waiting import gateway_of, wait_in_rotation
+from scripts.runtimes.waiting import answering, gateway_of, wait_in_rotation
 from worker.contract import nvidia
 
 
@@ -51,6 +51,7 @@ def change(
         after = target(runtime, deployment)
     runtime.remove(run, runtime.workers(run) - before.members.keys())  # an interrupted command left them
     go = _way(runtime, deployment, before, after, force)
+    History(run).leave_for(_text(cluster))
     if runtime.write_secrets(cluster, run):
         step("keys or the certificate changed: the gateway loads them, and keeps its connections")
     if (before.files, before.members) == (after.files, after.members):
@@ -61,6 +62,16 @@ def change(
         go(commit)
     remember(runtime, run, after, before, renew)
     return deployment
+
+
+def expect(run: RunDir, cluster: Cluster) -> None:
+    """Note that what is about to start in `run`, where nothing runs, will go by `cluster`."""
+    History(run).leave_for(_text(cluster), running=False)
+
+
+def known(run: RunDir, cluster: Cluster) -> list[Cluster]:
+    """Return the clusters of which what runs in `run` goes by one; `cluster` is of the same file."""
+    return [parse_cluster(text, cluster.source) for text in History(run).texts]
 
 
 def require_unchanged(runtime: SideBySide, planned: Deployment) -> None:
@@ -81,10 +92,10 @@ def remember(
     runtime: SideBySide, run: RunDir, state: State, before: State | None = None, renewed: bool = False
 ) -> None:
     """Keep `state`, which serves now, and what ran before it, unless the two are the same but for new processes."""
-    path, at = ROOT / state.cluster.source, history.now()
+    path, at = str(ROOT / state.cluster.source), history.now()
     models = {str(model.folder): content_hash(model.folder) for model in state.cluster.models}
-    saved = Saved(at, runtime.name, str(path), path.read_bytes().decode(), state.files, models)
-    unknown = Saved(at, runtime.name, str(path), None, before.files, {}) if before else None
+    saved = Saved(at, runtime.name, path, _text(state.cluster), state.files, models)
+    unknown = Saved(at, runtime.name, path, None, before.files, {}) if before else None
     History(run).keep(saved, unknown, renewed)
 
 
@@ -104,18 +115,20 @@ def roll_back(runtime: SideBySide, cluster: Cluster, run: RunDir, force: bool) -
         )
     if faults := [*_changed_models(saved), *runtime.unrestorable(saved.files)]:
         raise CommandError(*faults)
-    text = path.read_bytes().decode()
+    text = _text(cluster)
     former = cluster if saved.text is None else parse_cluster(saved.text, cluster.source)
     before, after = _running(runtime, run, cluster, saved.files), _state(runtime, former, saved.files)
     deployment = runtime.plan(former, run)
     runtime.build_artifacts(deployment)
     go = _way(runtime, deployment, before, after, force)
+    History(run).leave_for(text if saved.text is None else saved.text)
     runtime.write_secrets(former, run)
 
     def restore_text() -> None:
         if saved.text not in (None, text):
+            kept = History(run).keep_text(text)
             edit.replace_text(path, text, saved.text or "")
-            say(f"{cluster.source} is what it was; the text that it had until now is in {History(run).keep_text(text)}")
+            say(f"{cluster.source} is what it was; the text that it had until now is in {kept}")
 
     go(restore_text)
     History(run).keep(saved)
@@ -129,8 +142,7 @@ def _way(
     Raise CommandError, with nothing changed, if something would stop without `force`.
     """
     run = deployment.run
-    encrypted = [state.cluster.tls for state in (before, after) if state.cluster.tls.enabled]
-    trust("".join(known_certificates(tls, run.path) for tls in encrypted))
+    _trust(run, [before.cluster, after.cluster])
     steps = plan_steps(before.members, after.members, _room(deployment, before, after))
     interruptions = runtime.interruptions(before.files, after)
     without = uncovered_models(_in_rotation(before), after.members, steps)
@@ -152,10 +164,9 @@ def _way(
 
 def _running(runtime: SideBySide, run: RunDir, cluster: Cluster, paths: Iterable[str]) -> State:
     """Return what runs in `run`, of the files `paths`; `cluster` is what is known of it if it was not remembered."""
-    present = History(run).present
-    if present and present.text is not None:
-        cluster = parse_cluster(present.text, cluster.source)
-    state = _state(runtime, cluster, runtime.running_files(run, paths))
+    clusters = known(run, cluster) or [cluster]
+    _trust(run, clusters)
+    state = _state(runtime, answering(clusters), runtime.running_files(run, paths))
     existing = runtime.workers(run)
     members = {name: member for name, member in state.members.items() if name in existing}
     return State(state.cluster, state.files, members)
@@ -163,6 +174,15 @@ def _running(runtime: SideBySide, run: RunDir, cluster: Cluster, paths: Iterable
 
 def _state(runtime: SideBySide, cluster: Cluster, files: Mapping[str, str]) -> State:
     return State(cluster, files, read_members(files[runtime.members], runtime.worker_definitions(files)))
+
+
+def _trust(run: RunDir, clusters: Iterable[Cluster]) -> None:
+    trust("".join(known_certificates(cluster.tls, run.path) for cluster in clusters if cluster.tls.enabled))
+
+
+def _text(cluster: Cluster) -> str:
+    """Return the text of the file of `cluster` as it is now."""
+    return (ROOT / cluster.source).read_bytes().decode()
 
 
 def _previous_members(runtime: SideBySide, run: RunDir) -> Members:
@@ -175,6 +195,9 @@ def _changed_models(saved: Saved) -> list[str]:
     """Return a line for each model folder that is not what served."""
     faults = []
     for folder, digest in saved.models.items():
+        if missing := missing_folder_fault(Path(folder)):
+            faults.append(missing)
+            continue
         try:
             found = content_hash(Path(folder))
         except OSError as error:

@@ -49,9 +49,9 @@ def check_id(request_id: str) -> None:
 
 def find(lines: Iterable[Line], request_id: str) -> Iterator[Line]:
     """Yield the lines that name the request, and then Nginx's error lines of its connection at that time."""
-    quoted, spans, errors = f'"{request_id}"', list[_Span](), list[Line]()
+    named, spans, errors = re.compile(rf'"request_id": ?"{re.escape(request_id)}"'), list[_Span](), list[Line]()
     for line in lines:
-        if quoted in line.text:
+        if named.search(line.text):
             yield line
             spans += _spans(line)
         elif ERROR.match(line.text):

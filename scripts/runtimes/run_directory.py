@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.base.beneath import open_beneath
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.host.certificates import SERVED
@@ -26,6 +27,7 @@ CACHE = "cache"  # a folder for each worker
 OWN_FOLDERS = (LOGS, CACHE, "gateway/tmp")  # of the account under which the processes run
 SHARED_FOLDERS = (".", "gateway/rendered")  # where it creates files beside the command's, which it cannot replace
 SHARED_MODE = 0o1775
+CLOSED_MODE = 0o755
 KIT = "rendered/kit"  # names the checkout or kit whose code serves
 # Each runtime has a folder of its name; choice.RUNTIMES, which has the runtimes themselves, imports this module.
 RUNTIME_NAMES = frozenset(path.parent.name for path in Path(__file__).parent.glob("*/runtime.py"))
@@ -67,6 +69,10 @@ class RunDir:
 
         They belong to the caller. `owner` can write where its processes do, and replaces none of the caller's files.
         """
+        if os.geteuid() == 0 and self.path.is_dir():
+            # What is left of the last run lets the account in, which could put links there meanwhile.
+            os.chown(self.path, 0, 0)
+            self.path.chmod(CLOSED_MODE)
         self.remove()
         try:
             for folder in (*SHARED_FOLDERS, *FOLDERS, *OWN_FOLDERS):
@@ -101,10 +107,7 @@ class RunDir:
     @property
     def runtime(self) -> str | None:
         """Return the name of the runtime that serves from this directory, or None."""
-        try:
-            name = (self.path / "runtime").read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            return None
+        name = self.text("runtime").strip()
         return name if name in RUNTIME_NAMES else None
 
     @property
@@ -140,15 +143,17 @@ class RunDir:
                 if name == SERVED and not path.exists():
                     path.touch(0o400)
                     if os.geteuid() == 0 and self.logs.is_dir():
-                        os.chown(path, self.logs.stat().st_uid, self.logs.stat().st_gid)
+                        owner = self.logs.stat(follow_symlinks=False)
+                        os.chown(path, owner.st_uid, owner.st_gid)
                 write_atomically(path, text, keep_access=name == SERVED)
             except OSError as error:
                 raise _write_error(error) from error
 
     def text(self, name: str) -> str:
-        """Return the text of the file `name`; nothing if it cannot be read."""
+        """Return the text of the file `name`; nothing if it cannot be read, or is a link."""
         try:
-            return (self.path / name).read_text(encoding="utf-8")
+            with open_beneath(self.path, name) as file:
+                return file.read()
         except (OSError, UnicodeDecodeError):
             return ""
 

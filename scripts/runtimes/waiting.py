@@ -1,7 +1,7 @@
 """Wait until every worker is in rotation, and report each change of state meanwhile."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from scripts.cluster.keys import own_key
 
 READY_TIMEOUT_S = 900  # for a large network on the torch engine, on a busy machine; a converted one takes two
 SWITCH_TIMEOUT_S = 180  # the gate reads its list at once, but lets some seconds pass between two reloads of Nginx
+ANSWER_TIMEOUT_S = 60  # of a gateway that a killed command has just started
 STATUS_TIMEOUT_S = 20  # of one status request; without an answer no worker counts as ready
 POLL_INTERVAL_S = 0.25  # between two looks, which take processor time from the workers that start
 PROCESS_CHECK_INTERVAL_S = 1.0  # between searches for dead processes, which cost more than a request to the gateway
@@ -34,6 +35,22 @@ class Gateway:
 
 def gateway_of(cluster: Cluster) -> Gateway:
     return Gateway(cluster.endpoint, own_key(cluster))
+
+
+def answering(clusters: Sequence[Cluster], timeout_s: float = ANSWER_TIMEOUT_S) -> Cluster:
+    """Return the first of `clusters` whose gateway answers; the last one if none does within `timeout_s` seconds."""
+    gateways: dict[Gateway, Cluster] = {}
+    for cluster in clusters:
+        gateways.setdefault(gateway_of(cluster), cluster)
+    found: list[Cluster] = []
+
+    def answers() -> bool:
+        found.extend(cluster for gateway, cluster in gateways.items() if gateway.status())
+        return bool(found)
+
+    if len(gateways) > 1 and not wait_until(answers, timeout_s):
+        return clusters[-1]
+    return found[0] if found else clusters[0]
 
 
 def wait_in_rotation(

@@ -8,12 +8,14 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import requests
 
 from scripts.cluster.config import ROOT
 from scripts.host.environments import SERVE
@@ -21,7 +23,7 @@ from tests.commands.services import ONE_WORKER, PATIENT, nothing_lost
 from tests.commands.test_make import processes, workers_in
 from tests.folders import openvino_folder
 from tests.invalid_models import wrong_answer
-from tests.service import Service, bare_environment, create, table
+from tests.service import Service, bare_environment, create, free_ports, table
 
 RELEASE = (
     ROOT / "tests/releases/0.1.0.tar.xz"
@@ -153,6 +155,30 @@ def limit_of(pid: int) -> str:
     return next(text.partition("=")[2] for text in variables if text.startswith("WANWU_QUEUE="))
 
 
+def test_after_kills_the_next_command_finds_the_gateway_wherever_it_listens(site: Site) -> None:
+    service, text = site.service, site.service.cluster.read_text()
+    for queue in ("41", "42"):
+        elsewhere = text.replace(f"port = {service.port}", f"port = {free_ports(2)}")
+        service.cluster.write_text(elsewhere.replace("queue = 40", f"queue = {queue}"))
+        kill_at_stopping(service)
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"{service.endpoint}/livez", timeout=60)
+    service.cluster.write_text(text)
+    service.up()
+    assert [limit_of(pid) for pid in processes(service).values()] == ["40"]
+    site.names()
+
+
+def kill_at_stopping(service: Service) -> None:
+    """`make up`, killed once requests go to new workers and before the old ones have ended."""
+    place = ["--cluster", service.cluster, "--run-dir", service.run_dir, "--runtime", "local"]
+    command = [sys.executable, "-m", "scripts", "up", *map(str, place)]
+    with subprocess.Popen(command, cwd=service.root, stdout=subprocess.PIPE, text=True, env=bare_environment()) as up:
+        assert up.stdout
+        assert any(line.startswith("-- stopping ") for line in up.stdout)
+        up.kill()
+
+
 def test_what_stops_the_service_is_done_by_force_there_and_back(site: Site) -> None:
     service, text = site.service, site.service.cluster.read_text()
 
@@ -170,7 +196,11 @@ def test_what_stops_the_service_is_done_by_force_there_and_back(site: Site) -> N
     made("up", "FORCE=1")
     made("rollback")
     assert service.cluster.read_text() == text
-    before = processes(service)
+    before, model = processes(service), site.other.with_name("bright")
+    model.rename(model.with_name("unmounted"))
+    missing = service.make("rollback").stderr.splitlines()[0]
+    assert missing == f"!! {model}: no such folder: name an existing one; is the models volume mounted?"
+    model.with_name("unmounted").rename(model)
     assert service.make("rollback").stderr.splitlines()[:2] == [
         "!! port 999: only a service that starts anew may listen below 1024",
         "!! this stops what serves until the new workers are ready: FORCE=1 does it",

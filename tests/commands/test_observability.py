@@ -102,6 +102,9 @@ def test_prometheus_runs_as_the_service_does_and_listens_to_this_machine(watched
 def test_a_later_up_keeps_it_until_it_is_told_not_to(watched: Service, prometheus: int) -> None:
     address = f"http://127.0.0.1:{prometheus}/alerts"
     assert address in watched.up()
+    renewed = watched.make("rollout")
+    assert renewed.returncode == 0, renewed.stdout + renewed.stderr
+    until("it goes on", lambda: asked(prometheus, "query", query="up")["result"])
     ended = watched.make("up", "OBSERVABILITY=0")
     assert (ended.returncode, address in ended.stdout) == (0, False)
     assert port_faults([prometheus]) == []

@@ -98,7 +98,7 @@ def test_the_report_says_how_good_it_is_and_what_was_left_out(
     assert taught.stderr == ""
     assert f"colours: 3 classes taught to small (openvino int8) with {3 * LEARNED} images" in taught.stdout
     assert [line.split("  ")[0] for line in said if line.startswith(TABLE)] == [*TABLE]
-    assert "broken images, left out (3)" in said
+    assert "left out: cannot be used (3)" in said
     assert any("train/红_red/broken.png: " in line for line in said)
     both = "the same image is in two classes: train/红_red/both.png and train/蓝_blue/both.png: remove one"
     assert {f"   train/{name}/both.png: {both}" for name in ("红_red", "蓝_blue")} <= {*said}

@@ -175,6 +175,33 @@ def test_the_status_and_the_metrics_are_for_admins(gateway: Gateway, path: str) 
     assert found == [401, 403, 403, 200]
 
 
+@pytest.mark.parametrize("path", ["//metrics", "/%6detrics", "/models/../metrics", "//status", "/%73tatus"])
+def test_another_spelling_of_an_address_is_the_same_address(gateway: Gateway, path: str) -> None:
+    assert gateway.ask("GET", path, headers=bearer(KEYS.client)).status == 403
+    assert gateway.ask("GET", path, headers=bearer(KEYS.admin)).status == 200
+
+
+def test_an_open_route_names_no_model_to_whom_it_does_not_know(gateway: Gateway) -> None:
+    def found(key: str) -> str:
+        reply = gateway.ask("GET", "/readyz?model=other", headers=bearer(key))
+        assert reply.status == 404
+        return str(reply.error["message"])
+
+    assert "choose from a, b, b.js" in found(KEYS.client)
+    for key in ("", KEYS.revoked, KEYS.only_b):
+        assert found(key).endswith("that is served here: GET /models lists those that a key is for")
+
+
+def test_a_key_in_the_address_is_not_logged(gateway: Gateway) -> None:
+    for number, path in enumerate(
+        (f"/status?key={KEYS.client}", f"/x/{KEYS.admin.replace('_', '%5F')}", "/status?a=b")
+    ):
+        gateway.ask("GET", path, headers={"X-Request-ID": f"in-the-address-{number}"})
+    lines = [gateway.logged(f"in-the-address-{number}") for number in range(3)]
+    assert [line["uri"].endswith("[removed]") for line in lines] == [True, True, False]
+    assert not [line for line in lines if KEYS.client[24:] in str(line) or KEYS.admin[24:] in str(line)]
+
+
 @pytest.mark.parametrize("path", OPEN_ROUTES)
 def test_the_page_and_probes_are_open_and_say_no_details(gateway: Gateway, path: str) -> None:
     for headers in ({}, bearer("wrong"), bearer(KEYS.client)):
@@ -200,7 +227,8 @@ def test_without_a_key_nobody_learns_what_is_there(gateway: Gateway, path: str) 
 
 @pytest.mark.parametrize("path", ["/_error", "/_no_answer", "/_stale", "/_plain", "/nothing.js"])
 def test_internal_addresses_lead_nowhere(gateway: Gateway, path: str) -> None:
-    assert gateway.ask("GET", path).status == 404
+    reply = gateway.ask("GET", path)
+    assert (reply.status, reply.error["code"]) == (404, "unknown_route")
 
 
 def test_a_preflight_needs_no_key_and_a_refusal_may_be_read_by_the_page(gateway: Gateway) -> None:

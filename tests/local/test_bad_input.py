@@ -120,6 +120,7 @@ REFUSED = [
     Bad("another model to infer", 404, "unknown_model", path="/v2/models/dark/infer"),
     Bad("another version to infer", 404, "unknown_model", path="/v2/models/bright/versions/2/infer"),
     Bad("an unknown route", 404, "unknown_route", path="/classify"),
+    Bad("a verb of another server", 404, "unknown_route", path="/v1/models/bright:classify"),
     Bad("two slashes", 404, "unknown_route", path="/v2//models/bright/infer"),
     Bad(
         "a header length of many digits",

@@ -23,8 +23,8 @@ from tests.local.gateway_harness import Gateway, Reply, ask_raw, stop
 from tests.wait import TIMEOUT_S, until
 
 HASTY = {
-    "proxy_read_timeout 25s": "proxy_read_timeout 2s",
-    "proxy_next_upstream_timeout 24s": "proxy_next_upstream_timeout 1s",
+    "proxy_read_timeout 30s": "proxy_read_timeout 2s",
+    "proxy_next_upstream_timeout 29s": "proxy_next_upstream_timeout 1s",
 }
 POOLS = {"photos": ["photos-0", "photos-1"], "other": ["other-0"]}
 IMAGE = b"\x89PNG not really"

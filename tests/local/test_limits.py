@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.cluster.keys import new_key
 from tests.local.gateway_harness import Gateway, Reply, ask_raw
 from tests.wait import until
 
@@ -26,14 +27,14 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 @contextlib.contextmanager
 def unfinished(
-    gateway: Gateway, length: int | None, count: int = 1, source: str = "127.0.0.1"
+    gateway: Gateway, length: int | None, count: int = 1, source: str = "127.0.0.1", key: str = ""
 ) -> Iterator[list[socket.socket]]:
     """`count` requests whose bodies never end, from the address `source`; None: chunked. They have their places.
 
     At the end Nginx has closed them, too: until then it counts them, and would refuse those of the next test.
     """
     size = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
-    head = f"POST /predict HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n{size}\r\n\r\n".encode()
+    head = f"POST /predict HTTP/1.1\r\n{_named(key)}Expect: 100-continue\r\n{size}\r\n\r\n".encode()
     with contextlib.ExitStack() as stack:
         opened = []
         for _ in range(count):
@@ -45,6 +46,11 @@ def unfinished(
     until("Nginx has closed them, too", lambda: not clients & served(gateway.port))
 
 
+def _named(key: str) -> str:
+    """Return the headers that every request has, with the client's key if it has one."""
+    return "Host: a\r\n" + (f"X-API-Key: {key}\r\n" if key else "")
+
+
 def served(port: int) -> set[int]:
     """Return the clients' ports of the connections that the server at `port` has not closed."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
@@ -52,11 +58,11 @@ def served(port: int) -> set[int]:
     return {int(client, 16) for server, client in ends if int(server, 16) == port}
 
 
-def refused(gateway: Gateway, length: int | None, source: str = "127.0.0.1") -> bool:
+def refused(gateway: Gateway, length: int | None, source: str = "127.0.0.1", key: str = "") -> bool:
     """Whether a request is refused; it is, or is not, as the contract says."""
     with socket.create_connection(("127.0.0.1", gateway.port), 60, (source, 0)) as connection:
         size = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
-        head = f"POST /predict HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{size}\r\n\r\n"
+        head = f"POST /predict HTTP/1.1\r\n{_named(key)}Connection: close\r\n{size}\r\n\r\n"
         connection.sendall(head.encode() + (b"0\r\n\r\n" if length is None else bytes(length)))
         text = b"".join(iter(lambda: connection.recv(1 << 16), b""))
     status = int(text.split(b" ", 2)[1])
@@ -116,6 +122,15 @@ def test_a_client_has_its_connections(gateway: Gateway) -> None:
         assert refused(gateway, 1000)
         assert not refused(gateway, 1000, "127.0.0.2")
         assert gateway.ask("GET", "/livez").status == 200
+
+
+def test_a_key_is_a_client_wherever_it_is(tmp_path: Path) -> None:
+    (one, first), (other, second) = (new_key(name, "admin", ()) for name in ("one", "other"))
+    with Gateway(tmp_path, POOLS, options=OPTIONS | {"keys": True}, keys=[first, second], key=one) as own:
+        own.start()
+        with unfinished(own, 1000, 2, key=one), unfinished(own, 1000, 1, "127.0.0.2", one):
+            assert refused(own, 1000, "127.0.0.3", one)
+            assert not refused(own, 1000, "127.0.0.1", other)
 
 
 def test_a_client_has_its_requests_a_second(tmp_path: Path) -> None:

@@ -385,7 +385,7 @@ WORKER: list[tuple[ErrorCode, str, Raise]] = [
      lambda: Tiles((10, 10), (10, 10), "mean").boxes(650, 10)),
     # Models and routes
     (ErrorCode.UNKNOWN_MODEL,
-     'found model "dark", needed "bright", which this worker serves: send the request to the gateway',
+     'found model "dark", needed "bright", which this worker serves: correct the name, or ask GET /models for all',
      lambda: service().model("dark")),
     (ErrorCode.UNKNOWN_ROUTE,
      "found no route /predict, needed one that is served: GET /openapi.json lists them", of_flask(NotFound())),
@@ -575,7 +575,7 @@ def test_the_message_for_plain_http_at_the_port_of_https(tmp_path: Path) -> None
 
 def alone(home: Path) -> Gateway:
     """Return a gateway of one worker, for a test that disturbs it; it gives up on a worker after a second."""
-    return Gateway(home, {"photos": ["photos-0"]}, {"proxy_read_timeout 25s": "proxy_read_timeout 1s"})
+    return Gateway(home, {"photos": ["photos-0"]}, {"proxy_read_timeout 30s": "proxy_read_timeout 1s"})
 
 
 def test_the_message_of_nginx_when_no_worker_is_there(tmp_path: Path) -> None:

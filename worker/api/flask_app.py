@@ -1,10 +1,10 @@
 """The Flask application without routes: a context for each request, and one shape for errors."""
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException
 
 from worker.api.request_context import REQUEST_ID, TRACEPARENT, answered_error, begin, end
 from worker.api.service import Service
+from worker.contract.error_codes import ErrorCode
 from worker.contract.errors import ServiceError
 
 # Whose clients need an error in another form than this project's; nginx/errors.conf knows the same.
@@ -42,7 +42,7 @@ def create(service: Service) -> Flask:
         response = app.make_response(
             (_error_body(found, request.path, g.context.request_id), found.code.status, found.headers)
         )
-        if isinstance(error, HTTPException) and (allowed := getattr(error, "valid_methods", None)):
+        if found.code is ErrorCode.METHOD_NOT_ALLOWED and (allowed := getattr(error, "valid_methods", None)):
             response.headers["Allow"] = ", ".join(sorted(allowed))
         return response
 

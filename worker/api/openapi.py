@@ -123,15 +123,15 @@ def _hugging_face() -> Json:
             "required": True,
             "content": {
                 **{mime: {"schema": BYTES} for mime in MIME_TYPES.values()},
-                "application/json": {"schema": _inputs(own, 1)},
+                "application/json": {"schema": _inputs(own, 1, options={"type": ["object", "null"]})},
             },
         },
         "responses": responses(list_of(object_of(label=TEXT, score=NUMBER))),
     }
 
 
-def _inputs(parameters: dict[str, Json], most: int) -> Json:
-    options = {"type": "object", "properties": parameters, "additionalProperties": False}
+def _inputs(parameters: dict[str, Json], most: int, **more: Json) -> Json:
+    own = {"type": "object", "properties": parameters, "additionalProperties": False}
     image = {"type": "string", "contentEncoding": "base64"}
     inputs = {"anyOf": [image, list_of(image, most) | {"minItems": 1}]}
-    return closed(required=["inputs"], inputs=inputs, parameters=options)
+    return closed(required=["inputs"], inputs=inputs, parameters=own, **more)

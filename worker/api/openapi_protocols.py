@@ -64,7 +64,8 @@ def inference_paths(settings: Settings, *named: Json) -> Json:
 
 
 def _infer(settings: Settings, *named: Json) -> Json:
-    images = list_of(TEXT | {"contentEncoding": "base64"}, settings.max_images)
+    image = TEXT | {"contentEncoding": "base64"}
+    images = list_of({"anyOf": [image, list_of(image, 1)]}, settings.max_images)
     shape = such_as(list_of(COUNT, 2), [1])
     tensor = object_of(name={"const": INPUT}, datatype={"const": "BYTES"}, shape=shape, data=images)
     options = {"type": "object", "properties": {"binary_data": TRUTH, "classification": COUNT}}

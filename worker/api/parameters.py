@@ -108,8 +108,8 @@ def _share(name: str, value: object) -> float:
 def _flag(name: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
-    if isinstance(value, str) and value in FLAGS:
-        return FLAGS[value]
+    if isinstance(value, str) and (word := value.lower()) in FLAGS:  # Python's requests write True
+        return FLAGS[word]
     raise _bad_value(name, value, "true or false")
 
 

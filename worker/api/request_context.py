@@ -141,12 +141,14 @@ def _mapped(service: Service, context: RequestContext, error: Exception) -> Serv
             f"found more than {service.max_body} bytes in the body, needed at most {service.max_body}: "
             "send fewer or smaller images",
         )
-    if error.code == ErrorCode.METHOD_NOT_ALLOWED.status:
+    # The rule of GET /v1/models/{name} takes a verb of TensorFlow Serving such as :classify for a part of a name.
+    verb = context.method == "POST" and ":" in context.path.rpartition("/")[2]
+    if error.code == ErrorCode.METHOD_NOT_ALLOWED.status and not verb:
         return ServiceError(
             ErrorCode.METHOD_NOT_ALLOWED,
             f"found method {context.method}, needed one that {context.path} takes: the header Allow lists them",
         )
-    if error.code == ErrorCode.UNKNOWN_ROUTE.status:
+    if error.code in (ErrorCode.UNKNOWN_ROUTE.status, ErrorCode.METHOD_NOT_ALLOWED.status):
         return ServiceError(
             ErrorCode.UNKNOWN_ROUTE,
             f"found no route {context.path}, needed one that is served: GET /openapi.json lists them",

@@ -93,7 +93,7 @@ class Service:
         return ServiceError(
             ErrorCode.UNKNOWN_MODEL,
             f'found model "{cut(name)}", needed "{self.settings.model}", which this worker serves: '
-            "send the request to the gateway",
+            "correct the name, or ask GET /models for all",
             headers,
         )
 

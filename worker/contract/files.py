@@ -22,7 +22,7 @@ def write_atomically(path: Path, text: str, *, keep_access: bool = False) -> Non
     Every account may read the file; with `keep_access` it keeps the old file's mode, and its owner if this is root.
     A link that another account put in the draft's place is not followed.
 
-    Raise OSError if that fails; the old file is then unchanged and no draft remains.
+    Raise OSError if that fails, which names a file; the old file is then unchanged and no draft remains.
     """
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
@@ -36,8 +36,10 @@ def write_atomically(path: Path, text: str, *, keep_access: bool = False) -> Non
                 os.fchown(file.fileno(), old.st_uid, old.st_gid)
             os.fsync(file.fileno())
         draft.replace(path)
-    except BaseException:
+    except BaseException as error:
         draft.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # as of every write
+            error.filename = str(path)
         raise
 
 

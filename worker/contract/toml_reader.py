@@ -36,9 +36,12 @@ def read_toml(path: Path) -> dict[str, Any]:
 def parse_toml(text: str) -> dict[str, Any]:
     """Return the table that the TOML `text` describes.
 
-    Raise ValueError for what is not TOML, and for values that nothing can use: texts with the character U+0000, which
-    no path may hold, and numbers beyond 64 bits, which TOML 1.0 refuses, too.
+    Raise ValueError for what is not TOML, or begins with the mark that some editors put there, and for values that
+    nothing can use: texts with the character U+0000, which no path may hold, and numbers beyond 64 bits, which TOML 1.0
+    refuses, too.
     """
+    if text.startswith("\ufeff"):
+        raise ValueError("found a byte order mark (BOM) at the beginning, needed UTF-8 without one")
     try:
         table = tomllib.loads(text)
     except RecursionError as error:

@@ -106,7 +106,8 @@ def _open_tiff(data: bytes, isolated: Isolated) -> File:
         return isolated(readers.OLD_JPEG, first)
     if directory.streamed:
         try:
-            return StreamedFile(first, "TIFF", directory, partial(isolated, readers.WHOLE_TIFF, first))
+            otherwise = partial(isolated, readers.WHOLE_TIFF, first)
+            return StreamedFile(tiff.pixels_alone(first, directory), "TIFF", directory, otherwise)
         except vips.Error:  # libvips is strict about tags that others do without
             pass
     return isolated(readers.WHOLE_TIFF, first)

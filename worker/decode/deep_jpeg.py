@@ -5,7 +5,7 @@ import numpy as np
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode import vips
 from worker.decode.colours import select
-from worker.decode.jpeg_end import END, require_scans
+from worker.decode.jpeg_end import END, require_all_data, require_scans
 from worker.decode.jpeg_header import JPEG_LS, LOSSLESS, NAMES, SEQUENTIAL, JpegHeader
 from worker.decode.pixels import CUT_SHORT, GREY, RGB, Pixels, eight_bit
 from worker.decode.vips import Left
@@ -62,6 +62,8 @@ class DeepJpegFile:
         header = self._header
         read = imagecodecs.jpegls_decode if header.frame == JPEG_LS else imagecodecs.jpeg_decode
         values = np.asarray(read(self._data))
+        if header.frame != JPEG_LS:  # whose decoder tells by itself
+            require_all_data(self._data, header, values, read)
         values = values if values.ndim > 2 else values[..., np.newaxis]
         if values.shape != (self.height, self.width, len(header.components)):
             raise ValueError("its headers contradict each other")

@@ -1,11 +1,12 @@
 """The scans of a JPEG, and whether they are whole without an end marker: cameras write so, and cut files look alike."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import simplejpeg
 
 from worker.contract.errors import ErrorCode, ServiceError
+from worker.decode import vips
 from worker.decode.jpeg_header import END_OF_IMAGE, START_OF_SCAN, JpegHeader
 from worker.decode.pixels import CUT_SHORT
 
@@ -17,6 +18,10 @@ PIECE = 1 << 16  # pairs, which stay in the processor's caches
 # and 284 leave the limit to its callers). 64 megapixels in 31 scans take about 4 seconds; encoders write up to 14.
 MAX_SCANNED_PIXELS = 2 * 10**9
 CORRUPT, PREMATURE = "Corrupt JPEG data", "premature end"  # what libjpeg-turbo warns of; other bytes are skipped
+ENDED = "found marker 0xd9 instead"  # of the next restart: the data are cut between two of them
+UNNAMED = "Could not determine subsampling"  # nor does it tell of such an image whether data are missing
+# What a decoder reads in place of missing data: several blocks of any code. It never reads so far in a whole image.
+FILLER = bytes(range(1, 255)) * 2
 CHECKED = {1: "GRAY", 3: "GRAY", 4: "CMYK"}  # components: what is decoded to see whether data are missing
 
 
@@ -44,16 +49,34 @@ def _count_scans(data: bytes) -> int:
 def with_end(data: bytes, header: JpegHeader) -> bytes:
     """Return the JPEG `data` with the end marker that it may lack, in place of the padding that it has instead.
 
-    Raise ValueError if the file ends before its image data do. Return `data` as they are where libjpeg-turbo does not
-    tell: it warns of an early end neither in arithmetic coding nor in subsamplings that it does not name.
+    Raise ValueError if the image data end early, at a marker or without one. Return `data` as they are in arithmetic
+    coding, where nothing tells: missing data are zeros that an encoder may leave out.
     """
-    if header.arithmetic or data.find(END, header.scan) >= 0:
+    if header.arithmetic:
         return data
-    ended = _without_padding(data) + END
+    marked = data.find(END, header.scan) >= 0
+    ended = data if marked else _without_padding(data) + END
     warning = _warning(ended, len(header.sampling))
-    if PREMATURE in warning or not _is_complete(data, header):
+    # A progressive image may say that it ends before its last scan.
+    if PREMATURE in warning or ENDED in warning or not (marked or _is_complete(data, header)):
         raise ValueError(CUT_SHORT)
+    if marked and UNNAMED in warning:
+        require_all_data(data, header, _eighth(data), _eighth)
     return ended if not warning or warning.startswith(CORRUPT) else data
+
+
+def require_all_data(data: bytes, header: JpegHeader, values: np.ndarray, read: Callable[[bytes], np.ndarray]) -> None:
+    """Raise ValueError if the image data end early at the end marker: then more of them change `values`.
+
+    Those are what `read` returns of `data`.
+    """
+    end = data.find(END, header.scan)
+    if not np.array_equal(values, read(data[:end] + FILLER + data[end:])):
+        raise ValueError(CUT_SHORT)
+
+
+def _eighth(data: bytes) -> np.ndarray:
+    return vips.to_array(vips.Image.jpegload_buffer(data, shrink=8, access="sequential", fail_on="error"))
 
 
 def _without_padding(data: bytes) -> bytes:

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from worker.contract.errors import ErrorCode, ServiceError
-from worker.decode import colours, tiff, vips
+from worker.decode import colours, png, tiff, vips
 from worker.decode.file import File, OtherwiseError, result_bytes
 from worker.decode.pixels import Pixels
 from worker.decode.vips import Left
@@ -40,6 +40,8 @@ class StreamedFile:
     @property
     def orientation(self) -> int:
         """The value of the EXIF tag; 1 if there is none. libvips has applied that of AVIF."""
+        if self.kind == "PNG":
+            return png.orientation(self._data)
         return self._header.get("orientation") if self._header.get_typeof("orientation") else 1
 
     @cached_property
@@ -59,6 +61,8 @@ class StreamedFile:
         header, area = self._header, self.width * self.height
         sample = np.dtype(vips.DTYPES[header.format]).itemsize * header.bands
         held = ROWS * self.width * (sample + pixels.channels)
+        if self._directory:
+            held += len(self._data)  # a copy of the body, with fewer tags
         if self.kind in WHOLE:
             held += area * WHOLE[self.kind] * max(1, sample // header.bands)
         elif header.get_typeof("interlaced"):

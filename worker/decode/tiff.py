@@ -7,23 +7,38 @@ ORDERS = {b"II": "<", b"MM": ">"}
 BIG = 43  # the version of BigTIFF, where offsets and counts have 8 bytes
 SIZES = {1: "B", 3: "H", 4: "I", 16: "Q"}  # TIFF 6.0, section 2, and BigTIFF: types of whole numbers
 BITS_PER_SAMPLE, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES = 258, 259, 262, 274, 277  # tags
-PLANAR_CONFIGURATION, EXTRA_SAMPLES, SAMPLE_FORMAT = 284, 338, 339
-SEPARATE, OLD_JPEG = 2, 6
+PLANAR_CONFIGURATION, EXTRA_SAMPLES, SAMPLE_FORMAT, SUBSAMPLING = 284, 338, 339, 530
+SEPARATE, OLD_JPEG, JPEG, YCBCR = 2, 6, 7, 6
 ASSOCIATED_ALPHA, UNASSOCIATED_ALPHA = 1, 2
 # What libvips reads, with the codecs that it was built with.
 STREAMED_BITS = (1, 2, 4, 8, 16, 32)
 STREAMED_COMPRESSIONS = (1, 2, 3, 4, 5, 7, 8, 32946, 32773, 50001)  # none, CCITT, LZW, JPEG, Deflate, PackBits, WebP
 STREAMED_PHOTOMETRICS = (0, 1, 2, 3, 5, 6)  # grey from white or black, RGB, palette, CMYK, YCbCr
+# The tags that pixels and their colours need. An odd value of another one is no damage, but an error to libvips.
+PIXEL_TAGS = frozenset((
+    *range(256, 260), 262, 266, 273, 274, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325, 332, 338, 339,
+    347, 529, 530, 532, 32997, 32998, 34675,
+))  # fmt: skip
+DEFINED = {ORIENTATION: range(1, 9), PLANAR_CONFIGURATION: (1, SEPARATE)}  # their values; others mean DEFAULT
+DEFAULT = 1
 UNSIGNED, FLOAT, VOID = 1, 3, 4
 STREAMED_FORMATS = range(UNSIGNED, VOID + 1)  # whole numbers, floats and undefined values, not complex ones
 
 
 @dataclass(frozen=True)
 class Directory:
-    """The first value of each tag of the first directory, and the place of the offset of the next one."""
+    """The first value of each tag of the first directory, 1 for one that is not DEFINED, and YCbCr's subsampling.
+
+    `count`, `pixels` and `next_offset` are the places of the number of its entries, of those of PIXEL_TAGS, and of the
+    offset of the next directory; `odd` has the right bytes for the offset of each value that is not DEFINED.
+    """
 
     values: dict[int, int]
+    subsampling: tuple[int, int]
+    count: slice
+    pixels: list[slice]
     next_offset: slice
+    odd: dict[int, bytes]
 
     @property
     def streamed(self) -> bool:
@@ -34,9 +49,16 @@ class Directory:
             and values.get(BITS_PER_SAMPLE, 1) in STREAMED_BITS
             and values.get(COMPRESSION, 1) in STREAMED_COMPRESSIONS
             and values.get(PHOTOMETRIC) in STREAMED_PHOTOMETRICS
+            and not self.whole_ycbcr
             and values.get(SAMPLE_FORMAT, UNSIGNED) in STREAMED_FORMATS
             and not (self.associated_alpha and values.get(SAMPLE_FORMAT) == FLOAT)  # it takes their white for 255
         )
+
+    @property
+    def whole_ycbcr(self) -> bool:
+        """Whether every pixel has a Cb and a Cr of its own, which libvips takes for green and blue."""
+        uncoded = self.values.get(PHOTOMETRIC) == YCBCR and self.values.get(COMPRESSION) != JPEG
+        return uncoded and self.subsampling == (1, 1)
 
     @property
     def old_jpeg(self) -> bool:
@@ -65,23 +87,46 @@ def read_directory(data: bytes) -> Directory:
     head, place = struct.Struct(order + entry), struct.calcsize(order + offset)
     end = first + entries * (head.size + place)
     struct.unpack_from(order + offset, data, end - place)  # the directory is whole
-    values = {}
+    values, subsampling, pixels, odd = {}, (2, 2), [], {}
     for position in range(first, end, head.size + place):
         tag, kind, length = head.unpack_from(data, position)
+        if tag in PIXEL_TAGS:
+            pixels.append(slice(position, position + head.size + place))
         if kind not in SIZES or not length:
             continue
         value = struct.Struct(order + SIZES[kind])
         where = position + head.size
+        if tag == SUBSAMPLING and value.size * length <= place and length > 1:
+            subsampling = struct.unpack_from(order + 2 * SIZES[kind], data, where)
         if value.size * length > place:
             (where,) = struct.unpack_from(order + offset, data, where)
         if where + value.size <= len(data):  # a broken tag is no reason to refuse good pixels
             (values[tag],) = value.unpack_from(data, where)
-    return Directory(values, slice(end, end + place))
+            if values[tag] not in DEFINED.get(tag, (values[tag],)):
+                values[tag], odd[where] = DEFAULT, value.pack(DEFAULT)
+    return Directory(values, subsampling, slice(start, first), pixels, slice(end, end + place), odd)
 
 
 def first_page(data: bytes, directory: Directory) -> bytes:
-    """Return `data` without its later pages: libvips would read the directories of all of them, however many."""
-    offset = data[directory.next_offset]
-    if not any(offset):
+    """Return `data` without its later pages, and with DEFAULT for values that are not DEFINED.
+
+    libvips would read the directories of all pages, however many, and tifffile takes such values for others.
+    """
+    following = len(data[directory.next_offset])
+    changed = directory.odd | {directory.next_offset.start: bytes(following)}
+    if all(data.startswith(values, where) for where, values in changed.items()):
         return data
-    return data[: directory.next_offset.start] + bytes(len(offset)) + data[directory.next_offset.stop :]
+    mended = bytearray(data)
+    for where, values in changed.items():
+        mended[where : where + len(values)] = values
+    return bytes(mended)
+
+
+def pixels_alone(data: bytes, directory: Directory) -> bytes:
+    """Return the first page `data` with PIXEL_TAGS alone in its directory."""
+    start, kept = directory.count.start, directory.pixels
+    number = len(kept).to_bytes(directory.count.stop - start, "little" if data[:2] == b"II" else "big")
+    entries = b"".join([number, *(data[place] for place in kept), bytes(len(data[directory.next_offset]))])
+    return (
+        data if entries == data[start : start + len(entries)] else data[:start] + entries + data[start + len(entries) :]
+    )

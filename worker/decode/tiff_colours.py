@@ -26,8 +26,11 @@ def require_served(page: TiffPage) -> None:
     photometric = _photometric(page)
     if photometric not in SERVED:
         raise unsupported(f"of the colour space {getattr(page.photometric, 'name', photometric)}")
-    if photometric == PHOTOMETRIC.YCBCR and page.compression not in COLOUR_JPEGS and page.bitspersample != BYTE:
-        raise unsupported(f"of YCbCr colours of {page.bitspersample} bits")
+    if photometric == PHOTOMETRIC.YCBCR and page.compression not in COLOUR_JPEGS:
+        if page.bitspersample != BYTE:
+            raise unsupported(f"of YCbCr colours of {page.bitspersample} bits")
+        if page.subsampling not in (None, (1, 1)):
+            raise unsupported("of subsampled YCbCr colours in this compression")
 
 
 def coloured(page: TiffPage, values: np.ndarray, pixels: Pixels) -> vips.Image:

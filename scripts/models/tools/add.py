@@ -13,7 +13,7 @@ from scripts.models.labels import EXAMPLE, read_labels
 from scripts.models.model_store import megabytes
 from scripts.models.options import AddModelOptions
 from scripts.models.tools import read_arguments, run_and_report
-from scripts.models.tools.answers import check_label_count, count_outputs, golden_function, open_engine
+from scripts.models.tools.answers import check_label_count, count_outputs, golden_function, open_engine, require_rival
 from scripts.models.tools.input_settings import ASSUMED, is_assumed, with_values
 from scripts.models.tools.labels import read_label_file
 from scripts.models.tools.manifest import labels_file, model_toml
@@ -62,6 +62,8 @@ def add(out: Path, options: AddModelOptions) -> None:
         _print_notes(chosen.notes[len(description.notes) :])
         description = with_values(chosen, values)
     zero_shot = zero_shot_for(description, labels, templates)
+    if not zero_shot:
+        require_rival(labels, description.activation)
     step("copying")
     _copy(description, out, link=bool(options.origin))
     for language, lines in labels.names.items():

@@ -12,9 +12,11 @@ from worker.contract.toml_reader import ModelError
 from worker.decode import Bounds, decode
 from worker.engines import Engine, load_engine
 from worker.models.folder import ModelFolder
-from worker.models.labels import Labels
+from worker.models.labels import SOFTMAX, Labels
 from worker.pipeline.classifier import Head, identity
 from worker.pipeline.text_embeddings import open_text_heads
+
+ONE_OUTPUT = "one label and ACTIVATION=sigmoid, or a network exported with two outputs"
 
 
 def open_engine(folder: ModelFolder, threads: int = 0, gpu: str = "") -> Engine:
@@ -36,7 +38,15 @@ def count_outputs(folder: ModelFolder, engine: Engine) -> int:
 def check_label_count(labels: Labels, outputs: int) -> None:
     """Raise ModelError unless there are as many labels as the network has `outputs`."""
     if labels.count != outputs:
-        raise ModelError(f"labels: found {labels.count}, the network has {outputs} outputs: needed one for each")
+        needed = "1 output: needed " + ONE_OUTPUT if outputs == 1 else f"{outputs} outputs: needed one for each"
+        raise ModelError(f"labels: found {labels.count}, the network has {needed}")
+
+
+def require_rival(labels: Labels, activation: str) -> None:
+    """Raise ModelError if the only class has no rival in a softmax, which then gives it the score 1 for every image."""
+    if labels.count == 1 and activation == SOFTMAX:
+        found = "found softmax for one output, which it makes 1 for every image"
+        raise ModelError(f"ACTIVATION: {found}: needed {ONE_OUTPUT}")
 
 
 def decoder(folder: ModelFolder) -> Callable[[bytes], np.ndarray]:

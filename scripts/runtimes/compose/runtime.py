@@ -80,6 +80,7 @@ class ComposeRuntime(SideBySide):
         run.remove()  # files of a runtime that has stopped serving
         self.build_artifacts(planned)
         state = live.target(self, planned)
+        live.expect(run, cluster)
         self.start_first(run, state)
         live.remember(self, run, state)
         return planned

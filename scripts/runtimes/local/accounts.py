@@ -55,11 +55,21 @@ def prefix(account: pwd.struct_passwd, visible: Iterable[Path], ports: Collectio
     setpriv = ["setpriv", "--no-new-privs"]
     if os.geteuid() != 0:
         return setpriv
-    setpriv += [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
+    setpriv += _entering(account.pw_uid, account.pw_gid)
     if min(ports) < UNPRIVILEGED_PORT:
         setpriv += ["--inh-caps=-all,+net_bind_service", "--ambient-caps=-all,+net_bind_service"]
     limits = ["prlimit", f"--nproc={process_limit(workers)}", f"--nofile={OPEN_FILES}"]
     return [*_confine(account, visible), "--", *limits, *setpriv]
+
+
+def as_owner(folder: Path) -> list[str]:
+    """Return the start of a command line that lets root run its rest with no more rights than the folder's owner."""
+    status = folder.stat(follow_symlinks=False)
+    return ["setpriv", *_entering(status.st_uid, status.st_gid)] if os.geteuid() == 0 else []
+
+
+def _entering(uid: int, gid: int) -> list[str]:
+    return [f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
 
 
 def process_limit(workers: int) -> int:

@@ -8,6 +8,7 @@ entered by the command (setpriv), not here. Needs root.
 """
 
 import ctypes
+import errno
 import os
 import stat
 import sys
@@ -51,8 +52,13 @@ def show(paths: Iterable[Path], closed: Iterable[Path]) -> None:
 
 
 def show_later(paths: Iterable[Path], pid: int) -> None:
-    """Show `paths` in the mount namespace of the process `pid`, which this process enters; raise OSError."""
+    """Show `paths` in the mount namespace of the process `pid`, which this process enters; raise OSError.
+
+    Not in one of a user namespace, where another account can mount what it likes and name it as the process.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
+    if os.readlink(f"/proc/{pid}/ns/user") != os.readlink("/proc/self/ns/user"):
+        raise PermissionError(errno.EPERM, "the process is in a user namespace", f"/proc/{pid}")
     trees = {path: (_open_tree(libc, path), path.stat()) for path in paths}
     with open(f"/proc/{pid}/ns/mnt") as namespace:
         _check(libc.setns(namespace.fileno(), CLONE_NEWNS), namespace.name)

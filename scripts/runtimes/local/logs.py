@@ -1,4 +1,7 @@
-"""The local runtime's log files, with those that supervisord has put aside: NAME.log, NAME.log.1, ..."""
+"""The local runtime's log files, with those that supervisord has put aside: NAME.log, NAME.log.1, ...
+
+They and their folder belong to the account of the service, which may put links there.
+"""
 
 import os
 import re
@@ -7,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
+from scripts.base.beneath import open_beneath
 from scripts.runtimes.request_lines import Line
 
 FILE = re.compile(r"(.+\.log)(?:\.(\d+))?")
@@ -27,6 +31,13 @@ def lines(folder: Path) -> Iterator[Line]:
             yield from (Line(name, line.rstrip("\n")) for line in file)
 
 
+def enter(folder: Path) -> None:
+    """Make `folder` this process's own; raise OSError if it is a link."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    os.fchdir(descriptor)
+    os.close(descriptor)
+
+
 def open_log(path: Path) -> TextIO:
-    """Return the open file; raise OSError for a link, by which the account of the service could show root's files."""
-    return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8", errors="replace")
+    """Return the open file; raise OSError if it or its folder is a link."""
+    return open_beneath(path.parent.parent, f"{path.parent.name}/{path.name}", errors="replace")

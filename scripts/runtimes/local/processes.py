@@ -7,6 +7,7 @@ from pathlib import Path
 
 from scripts.base.errors import CommandError
 from scripts.runtimes.local import supervisor
+from scripts.runtimes.local.logs import open_log
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.transition import SHUTTING_DOWN
 
@@ -63,5 +64,8 @@ def _children(pid: int) -> list[int]:
 
 def log_end(run: RunDir, name: str) -> list[str]:
     """Return the last lines of a process's log."""
-    log = run.logs / f"{name}.log"
-    return log.read_text(errors="replace").splitlines()[-LOG_LINES:] if log.exists() else []
+    try:
+        with open_log(run.logs / f"{name}.log") as log:
+            return log.read().splitlines()[-LOG_LINES:]
+    except OSError:
+        return []

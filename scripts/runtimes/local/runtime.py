@@ -18,7 +18,7 @@ from scripts.runtimes import live, unit_file
 from scripts.runtimes.change import Members
 from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
 from scripts.runtimes.local import files, launch, logs, observability, orphans, processes, setup, supervisor
-from scripts.runtimes.local.accounts import UNPRIVILEGED_PORT, service_account, show
+from scripts.runtimes.local.accounts import UNPRIVILEGED_PORT, as_owner, service_account, show
 from scripts.runtimes.local.files import GATE_PROGRAMS, LISTEN, MEMBERS, PROGRAMS, environments, kit_text
 from scripts.runtimes.preflight import listen_faults, memory_faults, port_faults
 from scripts.runtimes.request_lines import Line
@@ -60,7 +60,8 @@ class LocalRuntime(SideBySide):
         if faults := memory_faults(planned.plan, planned.hardware, planned.models, cluster.settings):
             raise CommandError(*faults)
         if supervisor.is_running(run):
-            if faults := port_faults({cluster.port} - run.gateway_ports):
+            own = run.gateway_ports | {one.port for one in live.known(run, cluster)}
+            if faults := port_faults({cluster.port} - own):
                 raise CommandError(*faults)
             deployment = live.change(self, planned, force)
             if by_systemd:
@@ -74,6 +75,7 @@ class LocalRuntime(SideBySide):
         if faults := port_faults(sorted({cluster.port, *deployment.ports.values()})):
             raise CommandError(*faults)
         state = live.target(self, deployment)
+        live.expect(run, cluster)
         try:
             self._launch(run, state, by_systemd)
         except (CommandError, KeyboardInterrupt):
@@ -124,10 +126,12 @@ class LocalRuntime(SideBySide):
             self.rollout(cluster, run)
 
     def follow_logs(self, run: RunDir, lines: int, follow: bool) -> None:
-        files = sorted(run.logs.glob("*.log"))
-        if not files:
+        names = sorted(path.name for path in run.logs.glob("*.log"))
+        if not names:
             raise CommandError(f"{run.logs}: no logs: nothing was started here, run `make up`")
-        os.execvp("tail", ["tail", f"--lines={lines}", *(["--follow=name"] if follow else []), *map(str, files)])  # noqa: S606
+        logs.enter(run.logs)
+        command = [*as_owner(run.logs), "tail", f"--lines={lines}", *(["--follow=name"] if follow else []), *names]
+        os.execvp(command[0], command)  # noqa: S606
 
     def log_lines(self, run: RunDir) -> Iterator[Line]:
         return logs.lines(run.logs)

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import re
 import socket
 import subprocess
 import time
@@ -14,11 +15,13 @@ from xmlrpc.client import Fault, ServerProxy, Transport
 
 from scripts.base.errors import CommandError
 from scripts.base.waiting import wait_until
+from scripts.render.observability import PROGRAM as PROMETHEUS
 from scripts.runtimes.run_directory import RunDir
 
 START_TIMEOUT_S = 120  # generous: a busy machine takes long, and what fails says so before
 STOP_INTERVAL_S = 0.25  # between two looks at what is being stopped
 GATEWAY = ("gate-watch", "gate", "nginx", "nginx-log")  # in the order in which they are stopped
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 ENDED_STATES, FAILED = ("STOPPED", "EXITED", "FATAL"), "BACKOFF"
 
 
@@ -64,14 +67,20 @@ def pid_of(run: RunDir) -> int:
 
 
 def processes(run: RunDir) -> dict[str, Process]:
-    """Return process name -> process; empty if no supervisord answers. Raise CommandError if it refuses."""
+    """Return process name -> process; empty if no supervisord answers. Raise CommandError if it refuses.
+
+    Only names that the kit gives count: the account of the service may answer in supervisord's place, and what root
+    does with a name must not lead out of the run directory.
+    """
     rows = _call_if_running(run, "getAllProcessInfo") or []
-    return {row["name"]: Process(row["statename"], row["pid"], row["start"]) for row in rows}
+    return {
+        row["name"]: Process(row["statename"], row["pid"], row["start"]) for row in rows if NAME.fullmatch(row["name"])
+    }
 
 
 def workers(run: RunDir) -> set[str]:
     """Return the names of the workers that supervisord knows."""
-    return processes(run).keys() - set(GATEWAY)
+    return processes(run).keys() - {*GATEWAY, PROMETHEUS}
 
 
 def update_gate(run: RunDir) -> None:

@@ -1,23 +1,46 @@
 """Changes of the models' services, one after the other."""
 
-from scripts.base.console import step
+from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.render.swarm import service_name
 from scripts.runtimes.swarm import consensus
 from scripts.runtimes.swarm.deployment import SwarmDeployment
 from scripts.runtimes.swarm.nodes import STACK, Service, read_services, read_tasks
-from scripts.runtimes.swarm.waiting import take_snapshot, wait
+from scripts.runtimes.swarm.waiting import ROLLED_BACK, take_snapshot, wait
 
 
-def update_services(
-    deployment: SwarmDeployment, command: list[str], *, repeatable: bool = True, accepted: str = ""
-) -> None:
-    """Run `docker COMMAND SERVICE` for each model's service, waiting after each until it has settled."""
+def renew(deployment: SwarmDeployment) -> None:
+    """Replace the workers of each model's service by equal ones."""
     for service in _complete_services():
-        step(f"{' '.join(command)}: {service.name}")
-        before = take_snapshot()
-        consensus.run([*command, "--detach", service.name], repeatable=repeatable)
-        wait(deployment, before, accepted)
+        _update(deployment, service, ["service", "update", "--force"])
+
+
+def roll_back(deployment: SwarmDeployment) -> None:
+    """Restore each model's service that was another before its last update; raise CommandError if none was.
+
+    Every update counts, one that changes nothing, too: SwarmKit then keeps the present service as the former one.
+    """
+    services = [service for service in _complete_services() if service.revertible]
+    if not services:
+        raise CommandError(
+            "found that no model's service was another before its last update, needed one: Swarm keeps only that, and "
+            "each `make up`, `make key`, `make key-revoke` and `make rollout` is an update: put cluster.toml and the "
+            "kit back as they were and run `make up`"
+        )
+    for service in services:
+        _update(deployment, service, ["service", "rollback"], repeatable=False, accepted=ROLLED_BACK)
+    names = ", ".join(service.name for service in services)
+    say(f"\n{names}: as before the last update; gateways, keys and {deployment.cluster.source} stay as they are")
+
+
+def _update(
+    deployment: SwarmDeployment, service: Service, command: list[str], *, repeatable: bool = True, accepted: str = ""
+) -> None:
+    """Run `docker COMMAND SERVICE`, and wait until it has settled."""
+    step(f"{' '.join(command)}: {service.name}")
+    before = take_snapshot()
+    consensus.run([*command, "--detach", service.name], repeatable=repeatable)
+    wait(deployment, before, accepted)
 
 
 def _complete_services() -> list[Service]:

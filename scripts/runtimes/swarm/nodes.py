@@ -63,6 +63,7 @@ class Service:
     update: str  # state of the last update, "" if there was none
     updated: str  # start of the last update
     message: str
+    revertible: bool = False  # whether what Swarm keeps of before the last update is another service
 
 
 def read_nodes() -> list[Node]:
@@ -129,7 +130,14 @@ def parse_service(data: Mapping[str, Any]) -> Service:
         update.get("State", ""),
         update.get("StartedAt", ""),
         update.get("Message", ""),
+        "PreviousSpec" in data and _lasting(data["PreviousSpec"]) != _lasting(spec),
     )
+
+
+def _lasting(spec: Mapping[str, Any]) -> Any:
+    """Return what a service is but for how often its tasks were replaced by equal ones."""
+    template = {key: value for key, value in spec["TaskTemplate"].items() if key != "ForceUpdate"}
+    return comparable({**spec, "TaskTemplate": template})
 
 
 def comparable(spec: Any) -> Any:

@@ -11,14 +11,13 @@ from scripts.host.updates import image_updates
 from scripts.runtimes.request_lines import Line
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Runtime, Updates
-from scripts.runtimes.swarm import consensus, managers, stack, status
+from scripts.runtimes.swarm import changes, consensus, managers, stack, status
 from scripts.runtimes.swarm import deployment as swarm_deployment
-from scripts.runtimes.swarm.changes import rescale, update_services
 from scripts.runtimes.swarm.deployment import SwarmDeployment
 from scripts.runtimes.swarm.membership import label_nodes, require_drained, require_encryption
 from scripts.runtimes.swarm.network import faults_here
 from scripts.runtimes.swarm.nodes import STACK, read_services
-from scripts.runtimes.swarm.waiting import ROLLED_BACK, take_snapshot, wait, wait_answering, wait_empty, wait_gone
+from scripts.runtimes.swarm.waiting import take_snapshot, wait, wait_answering, wait_empty, wait_gone
 
 
 class SwarmRuntime(Runtime):
@@ -87,14 +86,14 @@ class SwarmRuntime(Runtime):
 
         As in `up`, there is nothing to `force`.
         """
-        update_services(self.plan(cluster, run), ["service", "update", "--force"])
+        changes.renew(self.plan(cluster, run))
 
     def rollback(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> None:
-        """Restore every model's service as it was before its last change, one worker at a time.
+        """Restore every model's service as it was before its last update, one worker at a time.
 
-        As in `up`, there is nothing to `force`. Raise CommandError if some workers do not run.
+        As in `up`, there is nothing to `force`. Raise CommandError if some workers do not run, or if nothing differs.
         """
-        update_services(self.plan(cluster, run), ["service", "rollback"], repeatable=False, accepted=ROLLED_BACK)
+        changes.roll_back(self.plan(cluster, run))
 
     def drain(self, cluster: Cluster, run: RunDir, server: str) -> None:
         """Stop everything on `server` after its requests in flight; the other servers take over its share.
@@ -107,7 +106,7 @@ class SwarmRuntime(Runtime):
         managers.appoint(list(deployment.nodes.values()), cluster.swarm.managers, leaving=node.id)
         wait_empty(node)
         before = take_snapshot()
-        rescale(deployment)
+        changes.rescale(deployment)
         wait(deployment, before)
         say(f"\n{server} no longer serves and can be removed: remove its table from {cluster.source} and run `make up`")
         say(f"`make up` with its table still there makes {server} serve again")

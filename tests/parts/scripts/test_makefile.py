@@ -89,3 +89,9 @@ def test_the_variables_reach_the_command_unchanged() -> None:
     assert not parser().parse_args(dry_run("logs")[3:]).follow
     tests = parser().parse_args(dry_run("test", "TESTS=tests/unit -k 'a or b'")[3:]).arguments
     assert tests == ["tests/unit", "-k", "a or b"]
+
+
+def test_what_a_shell_takes_for_itself_reaches_the_command() -> None:
+    odd = """a "b" `c` 'd' \\ e"""
+    words = make("key", "PYTHON=printf %s,", f"NAME={odd}", f"CLUSTER={odd}", f"RUN_DIR={odd}$$HOME").split(",")
+    assert [words[words.index(flag) + 1] for flag in ("--name", "--cluster", "--run-dir")] == [odd, odd, f"{odd}$HOME"]

@@ -7,6 +7,10 @@ import pytest
 
 from scripts import commands
 from scripts.__main__ import main
+from scripts.commands import Command, NoOptions, ServiceOptions
+from tests.full_disk import no_room
+from tests.unprivileged_user import as_unprivileged
+from worker.contract.files import write_atomically
 
 Capture = pytest.CaptureFixture[str]
 HELP = {name: commands.load(name).help for name in commands.names()}
@@ -104,3 +108,30 @@ def test_no_command_touches_a_directory_that_is_not_a_run_directory(
         "set an unused path with RUN_DIR=\n",
     )
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("command", ["bench", "chaos", "client-wheel", "fuzz"])
+def test_an_out_that_cannot_be_written_ends_in_a_line(command: str, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file/below", "/proc/nowhere/out"):
+        status, _, err = run(capsys, command, f"--out={out}")
+        assert (status, err.count("\n"), err[:3]) == (1, 1, "!! ")
+        assert "OUT" in err
+
+
+def test_a_disk_without_room_and_a_folder_of_others_end_in_a_line(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(service: ServiceOptions, options: NoOptions) -> None:
+        write_atomically(tmp_path / "file", "text")
+
+    monkeypatch.setattr(commands, "load", lambda name: Command("write", NoOptions, write))
+    tmp_path.chmod(0o755)
+    remedy = "needed free space, and permission to read and write"
+    with no_room():
+        assert run(capsys, "history") == (1, "", f"!! {tmp_path}/file: File too large: {remedy}\n")
+    with as_unprivileged():
+        assert run(capsys, "history") == (1, "", f"!! {tmp_path}/.file.new: Permission denied: {remedy}\n")
+    (tmp_path / "file").mkdir()
+    with pytest.raises(IsADirectoryError):  # a fault of the kit's: its traceback is needed
+        run(capsys, "history")

@@ -1,11 +1,23 @@
 """`POST /models/{name}`: the Hugging Face Inference API for image classification, including zero-shot."""
 
+from typing import Any
+
+import msgspec
 from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 
 from worker.api.best_classes import classify_one
 from worker.api.service import Service
-from worker.api.uploads import read_upload
+from worker.api.uploads import FIELDS, JsonUpload, read_upload
+
+
+class InferenceUpload(JsonUpload, frozen=True):
+    """An image in JSON, with the Inference API's options of its cache and of waiting for a model: there is neither."""
+
+    options: dict[str, Any] | None = None
+
+
+INFERENCE_UPLOAD = msgspec.json.Decoder(InferenceUpload)
 
 
 def blueprint(service: Service) -> Blueprint:
@@ -15,7 +27,7 @@ def blueprint(service: Service) -> Blueprint:
     @routes.post("/models/<name>")
     def classify(name: str) -> ResponseReturnValue:
         model = service.model(name)
-        upload = read_upload(g.body, max_images=1)
+        upload = read_upload(g.body, 1, FIELDS, INFERENCE_UPLOAD)
         rows, deadline = classify_one(service, model, upload)
         answered = jsonify([{"label": row["label"], "score": row["score"]} for row in rows])
         deadline.left()

@@ -7,6 +7,7 @@ little-endian uint32 length and that many bytes; FP32 is little-endian.
 
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -31,12 +32,15 @@ class InputParameters(msgspec.Struct, frozen=True):
 
 
 class Tensor(msgspec.Struct, frozen=True):
-    """An input: its elements are base64 in `data`, or follow the JSON in `binary_data_size` bytes."""
+    """An input: its elements are base64 in `data`, or follow the JSON in `binary_data_size` bytes.
+
+    As the protocol says, `data` may be flat, or nested as the shape is.
+    """
 
     name: str
     datatype: str
     shape: list[int]
-    data: list[str] | None = None
+    data: list[str | list[str]] | None = None
     parameters: InputParameters = InputParameters()
 
 
@@ -144,9 +148,23 @@ def _images(tensor: Tensor, raw: memoryview, max_images: int) -> tuple[bytes, ..
         raise _bad_request(
             "found an input without `data`, needed a list of base64 strings or binary tensor data: send one of them"
         )
-    if len(tensor.data) != count:
-        raise _bad_request(f"found shape [{count}] of {len(tensor.data)} images, needed it to count them: correct it")
-    return tuple(decode_base64(text) for text in tensor.data)
+    data = _flat(tensor.data, tensor.shape)
+    if len(data) != count:
+        raise _bad_request(f"found shape [{count}] of {len(data)} images, needed it to count them: correct it")
+    return tuple(decode_base64(text) for text in data)
+
+
+def _flat(data: Sequence[str | list[str]], shape: Sequence[int]) -> list[str]:
+    """Return the elements of `data`; raise ServiceError BAD_REQUEST if they are nested otherwise than `shape` says."""
+    rows = [row for row in data if isinstance(row, list)]
+    if not rows:
+        return [text for text in data if isinstance(text, str)]
+    if len(shape) == 1 or len(rows) < len(data) or any(len(row) != 1 for row in rows):
+        raise _bad_request(
+            f"found `data` nested otherwise than its shape {quoted(shape)}, needed a list of base64 strings, or of "
+            "lists of one each for the shape [N, 1]: correct it"
+        )
+    return [row[0] for row in rows]
 
 
 def _binary_elements(size: int, raw: memoryview, count: int) -> tuple[bytes, ...]:

@@ -22,6 +22,7 @@ from worker.models.loaders.graph import GraphInput, read, read_input
 from worker.models.loaders.metadata_inside import settings_inside
 from worker.models.loaders.normalised_inside import value_range
 from worker.models.loaders.outputs import RAW, choose_output, read_outputs
+from worker.models.loaders.outputs import SOFTMAX as INNER_SOFTMAX
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 DEFAULT_SIDE = 224  # pixels
@@ -62,6 +63,11 @@ def with_chosen_output(description: Description, name: str, count: int) -> Descr
     An activation that is part of the network is not applied again. Raise ModelError if no output fits.
     """
     chosen = choose_output(description.outputs, name, count)
+    if count == 1 and chosen.inside == INNER_SOFTMAX:
+        raise ModelError(
+            f"output {chosen}: it ends in a softmax of one class, which is 1 for every image: needed two classes, or a "
+            "sigmoid: export it so"
+        )
     notes = list(description.notes)
     if len(description.outputs) > 1:
         others = ", ".join(output.name for output in description.outputs if output is not chosen)

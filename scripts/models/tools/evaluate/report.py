@@ -16,6 +16,7 @@ from worker.models.labels import Labels
 
 MAX_ROWS = 10  # of a list in the table
 MAX_CLASSES = 30  # up to which the table lists all classes and the page has the whole confusion matrix
+BROKEN = "broken images, left out"
 
 
 @dataclass(frozen=True)
@@ -99,15 +100,18 @@ def _unsure(metrics: Metrics) -> tuple[str, str]:
     return f"{metrics.unsure_below:.2f}", f"{RULE}; {percent(metrics.unsure)} of these answers would be unsure"
 
 
-def skipped(evaluation: Evaluation) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return what was not evaluated: a title with the count for each kind, and a name and a reason for each file."""
+def skipped(evaluation: Evaluation, unusable: str = BROKEN) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return what was not evaluated: a title with the count for each kind, and a name and a reason for each file.
+
+    `unusable` is the title of the images that cannot be used.
+    """
     images = count_images(sum(each.images for each in evaluation.unknown.values()))
     unknown = [
         (name or "(none)", f"{count_images(each.images)}: {each.reason}") for name, each in evaluation.unknown.items()
     ]
     kinds = [(f"classes that the model does not have, {images} left out", unknown)]
     for title, files in (
-        ("broken images, left out", evaluation.broken),
+        (unusable, evaluation.broken),
         ("other files, left out", evaluation.not_images),
     ):
         kinds.append((title, [(each.file, each.reason) for each in files]))
@@ -169,8 +173,8 @@ def notes(rows: Iterable[tuple[str, str, str]]) -> str:
     return aligned([(name, value, note and f"({note})") for name, value, note in rows])
 
 
-def details(evaluation: Evaluation) -> Iterator[str]:
-    """Yield the lines on the classes, the mistakes and the files left out."""
+def details(evaluation: Evaluation, unusable: str = BROKEN) -> Iterator[str]:
+    """Yield the lines on the classes, the mistakes and the files left out, `unusable` ones under that title."""
     yield from _classes(evaluation)
     pairs = evaluation.metrics.confusions
     confused = [
@@ -182,7 +186,7 @@ def details(evaluation: Evaluation) -> Iterator[str]:
         for each in evaluation.mistakes
     ]
     yield from listed("worst mistakes", mistakes)
-    for title, rows in skipped(evaluation):
+    for title, rows in skipped(evaluation, unusable):
         yield from listed(title, [f"{name}: {reason}" for name, reason in rows])
 
 

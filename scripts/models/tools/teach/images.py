@@ -9,7 +9,7 @@ from scripts.base.errors import CommandError
 from scripts.models.tools.evaluate import dataset
 from scripts.models.tools.evaluate.classes import UnknownClass
 from scripts.models.tools.evaluate.dataset import Dataset, SkippedFile
-from scripts.models.tools.evaluate.report import abbreviated
+from scripts.models.tools.evaluate.report import abbreviated, count_images
 from scripts.models.tools.teach import HELD_OUT, LEARNED
 from scripts.models.tools.teach.names import composed, labels_of
 from worker.contract.files import sha256
@@ -105,7 +105,7 @@ def read(source: Path, folders: Sequence[str] = (), labels: Labels | None = None
         examples += _examples(data, prefix, is_held_out, skipped)
         skipped += [SkippedFile(prefix + name, HIDDEN) for name in _hidden(path)]
         skipped += [SkippedFile(prefix + one.file, one.reason) for one in data.broken]
-        skipped += [SkippedFile(f"{prefix}{name or '.'}", f"{one.images} images: {one.reason}")
+        skipped += [SkippedFile(f"{prefix}{name or '.'}", f"{count_images(one.images)}: {one.reason}")
                     for name, one in data.unknown.items()]  # fmt: skip
     if not folders:
         require_enough(source, classes.names, examples, skipped)

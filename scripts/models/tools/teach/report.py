@@ -16,6 +16,7 @@ from scripts.models.tools.teach.curve import MORE
 from scripts.models.tools.teach.result import FEW, Pair, Teaching
 
 TWICE = {2: "twice"}[MORE]  # how MORE is said
+UNUSABLE = "left out: cannot be used"
 
 
 def table(teaching: Teaching) -> str:
@@ -31,7 +32,7 @@ def _lines(teaching: Teaching) -> Iterator[str]:
     )
     yield ""
     yield notes(_summary(teaching))
-    yield from details(main)
+    yield from details(main, UNUSABLE)
     for title, rows in findings(teaching):
         yield from listed(title, rows)
 

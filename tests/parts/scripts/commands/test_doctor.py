@@ -172,7 +172,8 @@ def test_a_folder_that_cannot_be_written_is_named(cluster: Path, capsys: Capture
         diagnose(cluster)
     folder = cluster.parent
     assert (
-        f"no  folders: {folder}: found no write permission, needed it for {folder}/run: set another with RUN_DIR="
+        f"no  folders: {folder}: Permission denied: needed a folder that can be written, for {folder}/run: "
+        "set another with RUN_DIR="
     ) in capsys.readouterr().out.splitlines()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts.base.errors import CommandError
-from scripts.cluster.keys import ensure_own_key, own_key, read_keys
+from scripts.cluster.keys import ensure_own_key, keys_file, own_key, read_keys
 from scripts.commands import ServiceOptions, cert, key, support
 from scripts.runtimes.run_directory import run_dir
 
@@ -33,6 +33,7 @@ def test_the_archive_has_what_finds_a_fault_and_no_secret(
     (given,) = re.findall(r"^wanwu_\S+$", capsys.readouterr().out, re.MULTILINE)
     cluster = service.load_cluster()
     ensure_own_key(cluster)
+    keys = keys_file(cluster)
     own = own_key(cluster)
     hashes = [one.hash for one in read_keys(cluster)]
     monkeypatch.setenv("WANWU_KEY", "a key of the caller")
@@ -75,8 +76,9 @@ def test_the_archive_has_what_finds_a_fault_and_no_secret(
     assert len(private) == 2
     assert [secret for secret in secrets if secret in everything] == []
 
-    with pytest.raises(CommandError, match="needed a path that is free"):
-        support.run(service, support.Options(str(tmp_path / "out.tar.gz")))
+    for out, fault in ((tmp_path / "out.tar.gz", "needed a path that is free"), (keys / "out", "needed a folder that")):
+        with pytest.raises(CommandError, match=fault):
+            support.run(service, support.Options(str(out)))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary account may not read root's files anyway")

@@ -9,6 +9,8 @@ from scripts import commands
 from scripts.__main__ import main
 from scripts.base.errors import CommandError
 from scripts.base.lock import exclusive
+from tests.full_disk import no_room
+from tests.service import PHOTOS, free_ports
 from tests.unprivileged_user import as_unprivileged
 from tests.wait import until
 
@@ -54,6 +56,24 @@ def test_without_a_place_for_it_the_command_speaks_for_itself(tmp_path: Path) ->
     tmp_path.chmod(0o755)
     with as_unprivileged(), exclusive(tmp_path / "run.lock", "down"):
         pass
+
+
+def test_on_a_full_disk_the_lock_holds_without_a_name_and_down_and_status_end_without_a_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = ["--runtime=local", f"--run-dir={tmp_path}/run", f"--cluster={tmp_path}/cluster.toml"]
+    (tmp_path / "cluster.toml").write_text(f"port = {free_ports(1)}\n{PHOTOS}")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/runtime").write_text("local\n")
+    with no_room():
+        with exclusive(tmp_path / "run.lock", "up"):
+            assert "found another command at work" in refusal(tmp_path / "run.lock")
+        assert main(["status", *place]) == 1
+        assert capsys.readouterr().err.startswith("!! no gateway answers at ")
+        assert main(["key", "--name=line", *place]) == 1
+        assert capsys.readouterr().err.startswith("!! /")
+        assert main(["down", *place]) == 0
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_patient_command_says_what_it_waits_for_and_goes_on_after_it(

@@ -76,6 +76,7 @@ def test_an_archive_that_cannot_be_written_leaves_nothing(tmp_path: Path, config
     with pytest.raises(CommandError, match="needed a file that can be written: set OUT="):
         archive.write(tmp_path / "nowhere/backup.tar.gz", {archive.CONFIG: config}, {})
     (tmp_path / "backup.tar.gz").mkdir()
-    with pytest.raises(CommandError):
-        archive.write(tmp_path / "backup.tar.gz", {archive.CONFIG: config}, {})
+    for out in (tmp_path / "backup.tar.gz", config / "cluster.toml/out", Path("/"), Path("/proc/out")):
+        with pytest.raises(CommandError):
+            archive.write(out, {archive.CONFIG: config}, {})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backup.tar.gz", "config"]

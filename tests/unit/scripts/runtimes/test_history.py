@@ -18,6 +18,7 @@ from scripts.runtimes.history import (
     render_saved,
 )
 from scripts.runtimes.run_directory import RunDir
+from tests.full_disk import no_room
 
 CHANGE = Change("2026-11-29T08:00:00Z", "up", "安娜", "failed: port 1: in use")
 SAVED = Saved("2026-11-29T08:00:00Z", "local", "/c.toml", "port = 1\r\n# 猫\n", {"a": "1"}, {"/m": "0f"})
@@ -111,3 +112,29 @@ def test_a_history_that_cannot_be_written_is_said_and_stops_nothing(
     with recorded(run, "up"):
         pass
     assert capsys.readouterr().err == f"!! {run.history}: File exists: `make rollback` does not know this state\n"
+    run.history.unlink()
+    with no_room(), recorded(run, "up"):
+        History(run).leave_for("port = 1")
+        History(run).keep(SAVED)
+        with pytest.raises(CommandError, match=r"cluster\.toml\.replaced: File too large: needed to keep there"):
+            History(run).keep_text("port = 1")
+    assert capsys.readouterr().err == (
+        f"!! {run.history}/present.json: File too large: `make rollback` does not know this state\n"
+    )
+
+
+def test_after_killed_commands_what_runs_goes_by_one_of_the_texts_on_their_way(run: RunDir) -> None:
+    changes = History(run)
+    assert changes.texts == []
+    changes.leave_for("port = 1", running=False)
+    changes.leave_for("port = 2")  # as if the first start had been killed
+    assert changes.texts == ["port = 1", "port = 2"]
+    changes.keep(replace(SAVED, text="port = 2"))
+    assert changes.texts == ["port = 2"]
+    for text in ("port = 3", "port = 2", "port = 4"):
+        changes.leave_for(text)
+    assert History(run).texts == ["port = 2", "port = 3", "port = 4"]
+    changes.leave_for("port = 5", running=False)
+    assert changes.texts == ["port = 5"]
+    changes.keep(OTHER)
+    assert changes.texts == [OTHER.text]

@@ -28,7 +28,7 @@ def test_a_request_is_found_by_its_id_and_nginx_errors_by_its_connection_and_tim
         Line("photos-0", WORKER),
         Line("nginx-log", ERROR.format("04", 7)),
     ]
-    assert list(find(given, "two")) == []
+    assert [list(find(given, word)) for word in ("two", "info", "photos-0", "o.e")] == [[]] * 4
 
 
 @pytest.mark.parametrize("given", ["", "a b", 'a"', "x" * 65])
@@ -46,3 +46,5 @@ def test_files_put_aside_are_read_first_and_links_are_not_followed(tmp_path: Pat
     assert list(lines(tmp_path)) == [
         Line("a", "a.log.10"), Line("a", "a.log.2"), Line("a", "a.log.1"), Line("a", "a.log"), Line("b", "b.log"),
     ]  # fmt: skip
+    (tmp_path / "logs").symlink_to(tmp_path)
+    assert list(lines(tmp_path / "logs")) == []

@@ -107,6 +107,35 @@ def test_a_link_in_the_place_of_the_logs_is_removed(tmp_path: Path) -> None:
     assert other.is_dir()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts a service under another account")
+def test_the_account_of_the_last_run_puts_nothing_there_while_the_next_one_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, account = run_dir(tmp_path / "run"), pwd.getpwnam("nobody")
+    run.create({"logs/old.log": "old"}, account)
+    run.remove()
+    assert (run.path.stat().st_gid, run.path.stat().st_mode & 0o020) == (account.pw_gid, 0o020)
+    modes, remove = list[int](), RunDir.remove
+
+    def observed(own: RunDir) -> None:
+        modes.append(own.path.stat().st_mode & 0o022)
+        remove(own)
+
+    monkeypatch.setattr(RunDir, "remove", observed)
+    run.create({}, account)
+    assert modes == [0]
+
+
+def test_a_link_is_no_file_of_the_directory(tmp_path: Path) -> None:
+    run, secret = run_dir(tmp_path / "run"), tmp_path / "secret"
+    run.create({}, OWN)
+    secret.mkdir()
+    (secret / "members.json").write_text("root's")
+    (run.path / "compose.env").symlink_to(secret / "members.json")
+    (run.path / "members").symlink_to(secret)
+    assert (run.text("compose.env"), run.text("members/members.json")) == ("", "")
+
+
 def test_has_files_compares_every_rendered_file(tmp_path: Path) -> None:
     run = run_dir(tmp_path / "run")
     assert not run.has_files(RENDERED)

@@ -30,3 +30,14 @@ def test_what_clients_write_is_read_at_once_and_as_werkzeug_reads_it(header: str
 def test_every_other_header_is_read_as_werkzeug_reads_it(text: str) -> None:
     for header in (text, f"form-data; {text}", f'form-data; name="{text}"; filename={text}'):
         assert parse_options(header) == parse_options_header(header)
+
+
+@pytest.mark.parametrize("after", ["", " ", "; charset=UTF-8"])
+@pytest.mark.parametrize("name", ["boundary", "Boundary"])
+@pytest.mark.parametrize(
+    "boundary", ["===1700000000000===", "----=_Part_0_1.2", "*****", "a/b", "a:b", "a?b", "a b", "(a)"]
+)
+def test_a_boundary_may_lack_its_quotes(boundary: str, name: str, after: str) -> None:
+    for quoted in (boundary, f'"{boundary}"'):
+        value, options = parse_options(f"multipart/form-data; {name}={quoted}{after}")
+        assert (value, options["boundary"]) == ("multipart/form-data", boundary)

@@ -71,13 +71,18 @@ def test_labels_are_of_the_languages_there_are(value: object) -> None:
     assert refused({"labels": value})
 
 
-@pytest.mark.parametrize("value", ["yes", "True", "", 1, 0.0, [], {}])
+@pytest.mark.parametrize("value", ["yes", "1", " true", "", 1, 0.0, [], {}])
 def test_heat_map_is_true_or_false(value: object) -> None:
     assert refused({"heat_map": value})
 
 
 def test_no_heat_map_may_be_said_too() -> None:
     assert parse({"heat_map": "false"}) == parse({"heat_map": False}) == Parameters()
+
+
+@pytest.mark.parametrize("word", ["true", "True", "TRUE"])
+def test_a_heat_map_may_be_asked_for_in_any_case(word: str) -> None:
+    assert parse({"heat_map": word}) == Parameters(heat_map=True)
 
 
 @pytest.mark.parametrize("value", [2, -1, "2", "cat", "", 0.5, True, []])

@@ -75,6 +75,11 @@ def test_a_shape_of_one_column_is_taken() -> None:
     assert read_request(json.dumps(inputs(shape=[1, 1])).encode(), None, 1).images == (b"hi",)
 
 
+@pytest.mark.parametrize("data", [["aGk=", "aG8="], [["aGk="], ["aG8="]]])
+def test_data_are_flat_or_nested_as_their_shape(data: object) -> None:
+    assert read_request(json.dumps(inputs(shape=[2, 1], data=data)).encode(), None, 2).images == (b"hi", b"ho")
+
+
 SHORT = b"\5\0\0\0hi"
 ONE = b"\2\0\0\0hi"
 
@@ -98,6 +103,11 @@ ONE = b"\2\0\0\0hi"
         (inputs(data="aGk="), b""),
         (inputs(data=None), b""),
         (inputs(data=[1]), b""),
+        (inputs(data=[["aGk="]]), b""),
+        (inputs(data=[[["aGk="]]], shape=[1, 1]), b""),
+        (inputs(data=[["aGk=", "aGk="]], shape=[2, 1]), b""),
+        (inputs(data=["aGk=", ["aGk="]], shape=[2, 1]), b""),
+        (inputs(data=[["aGk="]] * 2, shape=[1, 1]), b""),
         (inputs(data=["aGkab"]), b""),
         (inputs(parameters=3), b""),
         (binary(7), ONE),

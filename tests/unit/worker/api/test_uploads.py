@@ -16,6 +16,7 @@ from werkzeug.test import EnvironBuilder
 from tests.errors import code_of
 from tests.limits import MAX_BODY_BYTES
 from worker.api.body import Body
+from worker.api.routes.hugging_face import INFERENCE_UPLOAD
 from worker.api.uploads import Upload, check_answer, query, read_upload
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.contract.limits import FREE_BODY_BYTES
@@ -64,6 +65,14 @@ def test_json_carries_any_bytes_as_base64(data: bytes, as_url: bool) -> None:
     prefix = "data:image/png;base64," if as_url else ""
     upload = read_json({"inputs": prefix + base64_of(data), "parameters": {"top_k": 2}})
     assert upload == Upload(((None, data),), {"top_k": 2})
+
+
+@pytest.mark.parametrize("options", [None, {}, {"wait_for_model": True, "use_cache": False}])
+def test_the_inference_apis_options_are_taken_on_its_route_alone(options: object) -> None:
+    body = json.dumps({"inputs": base64_of(PNG), "options": options}).encode()
+    upload = read_upload(sent(body, "application/json"), 1, json_upload=INFERENCE_UPLOAD)
+    assert upload == Upload(((None, PNG),), {})
+    assert refusal(body, "application/json") is ErrorCode.BAD_REQUEST
 
 
 @pytest.mark.parametrize("parameters", [{}, {"parameters": None}, {"parameters": {}}])

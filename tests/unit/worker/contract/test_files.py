@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.full_disk import no_room
 from worker.contract.files import sha256, write_atomically
 
 
@@ -37,4 +38,8 @@ def test_a_failed_write_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None
     (tmp_path / "folder").mkdir()
     with pytest.raises(IsADirectoryError):
         write_atomically(tmp_path / "folder", "text")
+    with pytest.raises(OSError, match="File too large") as error, no_room():
+        write_atomically(path, "new")
+    assert error.value.filename == str(path)
+    assert path.read_text() == "old"
     assert {path_found.name for path_found in tmp_path.iterdir()} == {"a.txt", "folder"}

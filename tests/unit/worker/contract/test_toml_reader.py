@@ -97,6 +97,7 @@ def test_long_lists_are_abbreviated_to_eight_names_and_a_count() -> None:
     [
         ("a = 1 1", "not valid TOML: Expected newline or end of document after a statement (at line 1, column 7)"),
         (f"a = {'[' * 3_000}{']' * 3_000}", "found values nested too deeply, needed at most a few levels"),
+        ("\ufeffa = 1", "found a byte order mark (BOM) at the beginning, needed UTF-8 without one"),
         (f"a = {1 << 63}", WIDE_NUMBER),
         (f"a = [1, {{b = {-(1 << 63) - 1}}}]", WIDE_NUMBER),
         (f"a = {'9' * 5_000}", WIDE_NUMBER),

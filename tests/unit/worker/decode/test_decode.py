@@ -8,6 +8,7 @@ from PIL import Image
 
 from tests import images
 from tests.errors import code_of, error_of
+from tests.hostile import png
 from tests.unit.worker.decode.test_geometry import torchvisions
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.decode import FORMATS, MIME_TYPES, Bounds, Geometry, decode, sniff
@@ -51,6 +52,28 @@ def test_a_turned_photo_gives_the_pixels_of_the_upright_one(kind: str, orientati
     image = images.photo()
     difference = np.abs(pixels(images.turned(image, orientation, kind)) - pixels(images.encoded(image, kind)))
     assert difference.max() <= (0 if kind in images.LOSSLESS else 12)
+
+
+@pytest.mark.parametrize("orientation", images.UPRIGHT_TO_STORED)
+def test_a_png_may_have_its_exif_after_its_pixels(orientation: int) -> None:
+    """As PNG, 5.6 allows, and some encoders write it. WebPs have it there always."""
+    image = images.photo()
+    before = images.turned(image, orientation)
+    start = before.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(before[start : start + 4], "big")
+    after = before[:start] + before[end:-12] + before[start:end] + before[-12:]
+    assert after.index(b"IDAT") < after.index(b"eXIf")
+    assert np.array_equal(pixels(after), pixels(images.encoded(image, "PNG")))
+
+
+@pytest.mark.parametrize("exif", [b"", b"II*\0", b"II*\0\xff\xff\xff\xff", bytes(9)])
+def test_broken_exif_is_no_reason_to_refuse_a_png(exif: bytes) -> None:
+    data = images.encoded(images.photo(), "PNG")
+    for broken in (
+        data[:33] + png.chunk(b"eXIf", exif) + data[33:],
+        data[:-12] + png.chunk(b"eXIf", exif) + data[-12:],
+    ):
+        assert np.array_equal(pixels(broken), pixels(data))
 
 
 def test_a_turned_photo_is_turned_even_where_another_tag_is_broken() -> None:

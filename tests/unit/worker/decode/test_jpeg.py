@@ -4,6 +4,7 @@ import io
 import itertools
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -32,10 +33,10 @@ ENDLESS = {  # what cameras write in place of the end marker
 }
 
 
-def noisy(mode: str, progressive: bool) -> bytes:
+def noisy(mode: str, progressive: bool, **options: Any) -> bytes:
     """Return a JPEG of `mode` with data for every coefficient."""
     noise = np.random.default_rng(5).integers(0, 256, (141, 203, 3), np.uint8)
-    return images.encoded(Image.fromarray(noise).convert(mode), "JPEG", progressive=progressive)
+    return images.encoded(Image.fromarray(noise).convert(mode), "JPEG", progressive=progressive, **options)
 
 
 def opened(data: bytes) -> Image.Image:
@@ -144,6 +145,36 @@ def test_an_image_without_its_last_data_is_cut_short(mode: str, progressive: boo
         assert code_of(decode, data[:-end] + padding, WHOLE) is ErrorCode.UNDECODABLE
 
 
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_an_image_whose_data_end_early_at_an_end_marker_is_cut_short(mode: str, options: dict[str, Any]) -> None:
+    data = images.encoded(images.photo((610, 470)).convert(mode), "JPEG", quality=92, **options)
+    for share in (0.1, 0.5, 0.9, 0.99):
+        for after in (b"", b"and more"):
+            cut = data[: int(len(data) * share)].rstrip(b"\xff") + b"\xff\xd9" + after
+            error = error_of(decode, cut, WHOLE)
+            assert error.code is ErrorCode.UNDECODABLE
+            assert "before its last pixel" in error.message
+
+
+@pytest.mark.parametrize("factors", [(0x42, 0x11, 0x11), (0x11, 0x21, 0x11)])
+def test_an_image_of_an_unusual_subsampling_whose_data_end_early_is_cut_short(factors: tuple[int, ...]) -> None:
+    data = bytearray(noisy("RGB", False, subsampling="4:4:4"))
+    frame = data.index(b"\xff\xc0")
+    data[frame + 11 : frame + 19 : 3] = bytes(factors)
+    assert decode(bytes(data), WHOLE).shape == (32, 32, 3)
+    start = data.index(SCAN)
+    for share in (0.01, 0.02, 0.05):  # the rest suffices, as it is read with other tables than those that wrote it
+        cut = bytes(data[: start + int((len(data) - start) * share)]).rstrip(b"\xff") + b"\xff\xd9"
+        assert "before its last pixel" in error_of(decode, cut, WHOLE).message
+
+
+def test_an_image_that_ends_at_a_restart_is_cut_short() -> None:
+    data = images.encoded(images.photo((610, 470)), "JPEG", restart_marker_rows=1)
+    cut = data[: data.rindex(b"\xff\xd3")] + b"\xff\xd9"
+    assert "before its last pixel" in error_of(decode, cut, WHOLE).message
+
+
 def test_a_progressive_image_without_its_last_scan_is_cut_short_unless_it_says_that_it_ends() -> None:
     data = noisy("RGB", True)
     earlier = data[: data.rindex(SCAN)]
@@ -185,7 +216,12 @@ def test_what_medical_devices_write_is_black_to_white(kind: str, colours: bool) 
 
 @pytest.mark.parametrize("kind", DEEP)
 def test_what_medical_devices_write_and_is_cut_short_is_damaged(kind: str) -> None:
-    assert code_of(decode, deep(kind)[:-20], WHOLE) is ErrorCode.UNDECODABLE
+    data = deep(kind)
+    start = data.index(SCAN)
+    for length in (20, (len(data) - start) // 2):
+        for end in (b"", b"\xff\xd9"):
+            cut = data[:-length].rstrip(b"\xff") + end
+            assert code_of(decode, cut, WHOLE) is ErrorCode.UNDECODABLE
 
 
 @pytest.mark.parametrize(("marker", "name"), [(0xC5, "hierarchical"), (0xCB, "lossless arithmetic"), (0xDE, "hierarc")])

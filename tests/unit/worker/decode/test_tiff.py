@@ -1,7 +1,10 @@
 """TIFFs of every layout, sample and compression that their writers choose: the pixels, or the true reason."""
 
 import io
+import itertools
 import lzma
+import math
+import struct
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +27,7 @@ RAMP = np.tile(np.linspace(0, 1, WIDTH), (HEIGHT, 1))[..., np.newaxis] * np.lins
 COLOURS = np.rint(RAMP * 255)
 LOSSLESS = ("packbits", "lzw", "deflate", "adobe_deflate", "lzma", "zstd", "lerc", "jpeg2000")
 LAYOUTS: list[dict[str, Any]] = [{}, {"tile": (16, 16)}, {"rowsperstrip": 7}, {"bigtiff": True}]
-COMPRESSION, PHOTOMETRIC = 259, 262  # tags
+COMPRESSION, PHOTOMETRIC, PLANAR, SUBSAMPLING = 259, 262, 284, 530  # tags
 
 
 def seen(data: bytes, **options: Any) -> np.ndarray:
@@ -133,6 +136,31 @@ def test_cmyk_is_shown_as_ideal_inks(planar: str, compression: str | None) -> No
     assert np.abs(seen(tiff(np.asarray(image), planar, **options)) - np.asarray(image.convert("RGB"))).max() <= 1
 
 
+@pytest.mark.parametrize("options", LAYOUTS)
+@pytest.mark.parametrize("compression", [None, "lzw", "deflate", "packbits", "zstd"])
+def test_ycbcr_of_whole_colours_is_shown_as_they_are(compression: str | None, options: dict[str, Any]) -> None:
+    image = images.photo((WIDTH, HEIGHT)).convert("YCbCr")
+    data = tiff(np.asarray(image), photometric="ycbcr", compression=compression, **options)
+    assert np.array_equal(seen(data), np.asarray(image.convert("RGB")))
+
+
+@pytest.mark.parametrize(("across", "down"), [(1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (4, 4)])
+def test_ycbcr_of_fewer_colours_is_shown_as_they_are(across: int, down: int) -> None:
+    image = images.photo((WIDTH, HEIGHT)).convert("YCbCr")
+    blocks = np.asarray(image).reshape(HEIGHT // down, down, WIDTH // across, across, 3).swapaxes(1, 2)
+    light = blocks[..., 0].reshape(*blocks.shape[:2], -1)
+    data = np.concatenate([light, blocks[..., 1:].mean((2, 3)).astype(np.uint8)], axis=-1).tobytes()
+    tags = layout.image(WIDTH, HEIGHT, samples=3, photometric=[6], strip_bytes=[len(data)])
+    found = seen(layout.tiff(tags | {SUBSAMPLING: [across, down]}, data))
+    assert np.abs(found - np.asarray(image.convert("RGB"))).mean() < 8
+
+
+def test_ycbcr_of_fewer_colours_in_a_compression_of_its_own_is_named() -> None:
+    data = tiff(stored(np.uint8), photometric="ycbcr", compression="zstd")
+    fewer = with_tag(data, SUBSAMPLING, 2)
+    assert "of subsampled YCbCr colours" in error_of(seen, fewer).message
+
+
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
 def test_lab_is_shown_as_srgb(compression: str) -> None:
     image = images.photo((WIDTH, HEIGHT))
@@ -165,6 +193,47 @@ def test_a_tag_that_says_too_little_of_the_bits_is_no_damage() -> None:
         entry = file.pages.first.tags["BitsPerSample"].offset
     one = data[: entry + 4] + (1).to_bytes(4, "little") + (8).to_bytes(4, "little") + data[entry + 12 :]
     assert np.array_equal(seen(one), seen(data))
+
+
+SHORT, ASCII, FLOAT, UNKNOWN = 3, 2, 11, 99  # types of a tag
+
+
+@pytest.mark.parametrize(
+    ("tag", "kind", "value"),
+    [
+        *((274, SHORT, struct.pack("<I", value)) for value in (0, 9, 100)),  # Orientation
+        *((296, SHORT, struct.pack("<I", value)) for value in (0, 9)),  # ResolutionUnit
+        *((282, FLOAT, struct.pack("<f", value)) for value in (math.nan, -1)),  # XResolution
+        (263, SHORT, b"\x09\0\0\0"),  # Threshholding
+        (333, ASCII, b"a\0\0\0"),  # InkNames
+        (334, SHORT, b"\x09\0\0\0"),  # NumberOfInks
+        (65000, UNKNOWN, b"ab\0\0"),
+    ],
+)
+@pytest.mark.parametrize("compression", [1, 50000])
+def test_an_odd_tag_is_no_damage(tag: int, kind: int, value: bytes, compression: int) -> None:
+    values = COLOURS.astype(np.uint8)
+    data = values.tobytes() if compression == 1 else bytes(imagecodecs.zstd_encode(values.tobytes()))
+    tags = layout.image(WIDTH, HEIGHT, samples=3, compression=[compression], strip_bytes=[len(data)]) | {tag: [0]}
+    file = layout.tiff(tags, data)
+    entry = file.rindex(struct.pack("<HHI", tag, SHORT, 1))
+    odd = file[:entry] + struct.pack("<HHI", tag, kind, 1) + value + file[entry + 12 :]
+    assert np.array_equal(seen(odd), values)
+
+
+@pytest.mark.parametrize("compression", ["lzw", "zstd"])
+@pytest.mark.parametrize("value", [0, 3])
+def test_bands_are_side_by_side_unless_they_are_said_to_be_separate(value: int, compression: str) -> None:
+    data = tiff(stored(np.uint8), compression=compression)
+    assert np.array_equal(seen(with_tag(data, PLANAR, value)), COLOURS)
+
+
+def test_the_orientation_is_read_in_every_type_and_byte_order() -> None:
+    image = images.photo((WIDTH, HEIGHT))
+    turned = Geometry((WIDTH, HEIGHT), None, "bilinear")
+    for big, order, code in itertools.product((False, True), "<>", "HI"):
+        data = tiff(np.asarray(image), bigtiff=big, byteorder=order, extratags=[(274, code, 1, 6, True)])
+        assert np.array_equal(decode(data, turned), np.asarray(image.transpose(Image.Transpose.ROTATE_270)))
 
 
 @pytest.mark.parametrize("compression", ["zstd", "lzma", "lzw", "jpeg2000"])

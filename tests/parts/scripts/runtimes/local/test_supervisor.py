@@ -5,7 +5,10 @@ import pwd
 import re
 import shlex
 import signal
+import socketserver
+import threading
 from pathlib import Path
+from xmlrpc.server import SimpleXMLRPCDispatcher, SimpleXMLRPCRequestHandler
 
 import pytest
 
@@ -52,6 +55,21 @@ def create(run: RunDir, programs: str = PROGRAMS) -> dict[str, str]:
 
 def start(run: RunDir, programs: str = PROGRAMS) -> None:
     supervisor.start(run, SERVE.python, [], create(run, programs))
+
+
+class Handler(SimpleXMLRPCRequestHandler):
+    disable_nagle_algorithm = False  # there is none on a Unix socket
+
+
+class Impostor(socketserver.UnixStreamServer, SimpleXMLRPCDispatcher):
+    """Answers in supervisord's place, as the account of the service could."""
+
+    def __init__(self, run: RunDir, names: list[str]) -> None:
+        SimpleXMLRPCDispatcher.__init__(self)
+        rows = [{"name": name, "statename": "STOPPED", "pid": 0, "start": 0} for name in names]
+        self.register_function(lambda: rows, "supervisor.getAllProcessInfo")
+        socketserver.UnixStreamServer.__init__(self, str(run.socket), Handler)
+        self.logRequests = False
 
 
 def running_pids(run: RunDir) -> dict[str, int]:
@@ -213,3 +231,15 @@ def test_another_account_cannot_stop_it_and_the_error_says_who_can(run: RunDir) 
         supervisor.stop(run)
     assert error.value.lines == (f"{run.socket}: no permission: needed the account that started this service, or root",)
     assert supervisor.is_running(run)
+
+
+def test_only_names_that_the_kit_gives_come_from_who_answers(run: RunDir) -> None:
+    run.path.mkdir(exist_ok=True)
+    with Impostor(run, ["photos-0", "../../victim", "/etc", "photos 1\n", "", ".."]) as impostor:
+        thread = threading.Thread(target=impostor.serve_forever)
+        thread.start()
+        try:
+            assert supervisor.workers(run) == {"photos-0"}
+        finally:
+            impostor.shutdown()
+            thread.join()

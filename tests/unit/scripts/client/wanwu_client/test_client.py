@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from scripts.client.direct import DirectTransport
 from scripts.client.wanwu_client import (
@@ -24,10 +25,11 @@ from scripts.client.wanwu_client import (
 )
 from scripts.client.wanwu_client.requests_transport import RequestsTransport
 from scripts.client.wanwu_client.transport import Transport
-from scripts.client.wanwu_client.uploads import Body
+from scripts.client.wanwu_client.uploads import Body, stored
 from tests.answers import answering
 from tests.service import free_ports
 from tests.unit.scripts.client.test_rows import BODY
+from worker.decode import Geometry, decode
 
 GOOD = Response(200, json.dumps(BODY).encode())
 BUSY, AWAY = Response(429, b"", "0"), Response(503, b"", "0")
@@ -89,6 +91,53 @@ def test_an_image_may_be_a_path_bytes_an_open_file_or_pillow_s(tmp_path: Path) -
     assert [data[:4] for _, data in transport.sent[-2:]] == [b"\x89PNG", b"II*\0"]
     with pytest.raises(TypeError, match="found int, needed a path"):
         one.classify(7)  # type: ignore[arg-type]
+
+
+GREYS = np.linspace(0, 255, 256).reshape(16, 16)
+
+
+@pytest.mark.parametrize(
+    ("mode", "values"),
+    [("I", GREYS), ("I", GREYS * 257), ("I;16", GREYS * 257), ("F", GREYS), ("F", GREYS / 255), ("L", GREYS)],
+)
+def test_an_image_of_pillow_keeps_its_greys_whatever_its_mode(mode: str, values: np.ndarray) -> None:
+    kind = {"I": np.int32, "I;16": np.uint16, "F": np.float32, "L": np.uint8}[mode]
+    image = Image.fromarray(np.rint(values).astype(kind) if mode != "F" else values.astype(kind))
+    assert image.mode == mode
+    assert np.abs(as_the_service_sees(image)[..., 0] - GREYS).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["HSV", "RGBa", "La", "CMYK", "YCbCr", "RGBX", "LAB"])
+def test_an_image_of_pillow_keeps_its_colours_whatever_its_mode(mode: str) -> None:
+    grey = Image.fromarray(GREYS.astype(np.uint8))
+    between = {"RGBa": "RGBA", "La": "LA"}.get(mode, "RGB")
+    if mode == "LAB":
+        lab, srgb = (ImageCms.createProfile(name) for name in ("LAB", "sRGB"))
+        image = ImageCms.profileToProfile(grey.convert("RGB"), srgb, lab, outputMode="LAB")
+        assert image is not None
+    else:
+        image = grey.convert(between).convert(mode)
+    assert np.abs(as_the_service_sees(image)[..., 1] - GREYS).mean() < 6
+
+
+def as_the_service_sees(image: Image.Image) -> np.ndarray:
+    data = stored(image)
+    assert isinstance(data, bytes)
+    return decode(data, Geometry((16, 16), None, "bilinear")).astype(int)
+
+
+def test_what_cannot_be_read_on_this_side_ends_no_other_image(tmp_path: Path) -> None:
+    whole = tmp_path / "a.png"
+    Image.new("RGB", (64, 64)).save(whole)
+    cut = tmp_path / "b.png"
+    cut.write_bytes(whole.read_bytes()[:-40])
+    closed = io.BytesIO(b"x")
+    closed.close()
+    with whole.open(encoding="utf-8") as text, Image.open(cut) as lazy:
+        bad: list[Any] = [text, io.StringIO("x"), lazy, closed]
+        found = list(client(GOOD)[0].classify_many([*bad, b"last"], at_once=1))
+    assert [type(outcome.error) for outcome in found] == [UnreadableError] * len(bad) + [type(None)]
+    assert "open it with 'rb'" in str(found[0].error)
 
 
 @pytest.mark.parametrize("name", ["gone.jpg", ".", "\0"])

@@ -97,6 +97,21 @@ def test_a_service_has_its_replicas_and_its_last_update() -> None:
     assert parse_service(found | {"Spec": everywhere}).replicas is None
 
 
+def test_a_service_is_revertible_if_it_was_another_before_its_last_update() -> None:
+    def service(image: str, replicas: int = 4, restarts: int = 0) -> dict[str, Any]:
+        template = {"ContainerSpec": {"Image": image}, "ForceUpdate": restarts}
+        return {"Name": "wanwu_photos", "TaskTemplate": template, "Mode": {"Replicated": {"Replicas": replicas}}}
+
+    def is_revertible(**previous: Any) -> bool:
+        return parse_service({"ID": "service-1", "Spec": service("image:1"), **previous}).revertible
+
+    assert is_revertible(PreviousSpec=service("image:0"))
+    assert is_revertible(PreviousSpec=service("image:1", replicas=2))
+    assert not is_revertible()  # after its first start
+    assert not is_revertible(PreviousSpec=service("image:1"))  # after a second `make up`
+    assert not is_revertible(PreviousSpec=service("image:1", restarts=1))  # after `make rollout`
+
+
 def test_defaults_that_only_a_service_states_make_no_difference() -> None:
     long: dict[str, Any] = {
         "Image": "i",

@@ -1,6 +1,7 @@
 """ONNX networks as exporters write them: each is added, and both engines answer as ONNX's own reference does."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -270,6 +271,35 @@ def test_what_is_no_classifier_of_images_is_refused(name: str, labels: Path, tmp
     with pytest.raises(ModelError) as error:
         added(write_onnx(tmp_path / "net.onnx", spec), labels, *options)
     assert str(error.value).replace(str(tmp_path), "F") == fault
+
+
+ONE: Step = ("ReduceMean", ["y"], ["one"], {"axes": [1], "keepdims": 1})
+ONE_SOFTMAX: Step = ("Softmax", ["one"], ["p"], {"axis": 1})
+OLD: dict[str, Any] = {"opset": 13, "ir_version": 8}
+NEEDED = "needed one label and ACTIVATION=sigmoid, or a network exported with two outputs"
+
+
+def test_one_output_needs_a_sigmoid(labels: Path, tmp_path: Path) -> None:
+    one = tmp_path / "one.txt"
+    one.write_text("cat\n")
+    source = write_onnx(tmp_path / "net.onnx", of("NCHW", tail=[ONE], outputs=[("one", FLOAT, ("n", 1))], **OLD))
+    softmaxed = of("NCHW", tail=[ONE, ONE_SOFTMAX], outputs=[("p", FLOAT, ("n", 1))], **OLD)
+    for network, names, fault in (
+        (source, one, f"ACTIVATION: found softmax for one output, which it makes 1 for every image: {NEEDED}"),
+        (source, labels, f"labels: found 3, the network has 1 output: {NEEDED}"),
+        (
+            write_onnx(tmp_path / "softmax.onnx", softmaxed), one,
+            "output p [?,1] f32: it ends in a softmax of one class, which is 1 for every image: "
+            "needed two classes, or a sigmoid: export it so",
+        ),
+    ):  # fmt: skip
+        with pytest.raises(ModelError) as error:
+            added(network, names)
+        assert str(error.value) == fault
+        shutil.rmtree(tmp_path / "added")
+    folder = added(source, one, "--activation", "sigmoid")
+    scores = folder.output.scores(inferred(folder, "openvino", PIXELS))
+    assert np.ptp(scores) > CLOSE
 
 
 def test_a_file_newer_than_onnx_runtime_is_named(labels: Path, tmp_path: Path) -> None:

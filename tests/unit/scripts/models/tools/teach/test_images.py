@@ -37,7 +37,9 @@ def test_each_folder_is_a_class_and_other_files_are_named(tmp_path: Path) -> Non
         ("狗_dog/of 2026/3.png", 0, False), ("狗_dog/of 2026/4.png", 0, False),
         ("猫_cat/1.png", 1, False), ("猫_cat/2.png", 1, False), ("猫_cat/3.png", 1, False),
     ]  # fmt: skip
-    assert [one.file for one in lesson.skipped] == ["."]
+    assert [(one.file, one.reason) for one in lesson.skipped] == [
+        (".", "1 image: in no class folder and without a label")
+    ]
 
 
 def test_a_folder_that_is_split_keeps_its_split(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_what_is_found_in_the_images_is_in_every_form_of_the_report(teaching: Te
     assert any(f"fewer than {FEW} images" in line for line in texts)
     for title in (
         "probably in the wrong folder", "nearly the same image in two classes",
-        "nearly the same as a learned image, not held out (1)", "copies, left out (1)", "broken images, left out (1)",
+        "nearly the same as a learned image, not held out (1)", "copies, left out (1)", "left out: cannot be used (1)",
         f"classes with fewer than {FEW} images to learn from (3)",
     ):  # fmt: skip
         assert [line for line in lines if line.startswith(title)], title
