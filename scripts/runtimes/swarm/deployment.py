@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from scripts.base.console import step
 from scripts.base.errors import CommandError
+from scripts.base.waiting import wait_until
 from scripts.cluster.config import Cluster, Server
 from scripts.cluster.hardware import read_hardware
 from scripts.cluster.models import read_models
@@ -23,6 +25,7 @@ from worker.contract.machine import machine_kind
 from worker.contract.volume import SENTINEL, VolumeError, read_sentinel
 
 INIT_REMEDY = "run scripts/init-server.sh there"
+ANSWER_TIMEOUT_S = 20  # a new leader takes a server for lost until it hears of it, within some seconds
 GPU_SLOT = "-gpu"  # in the name of a GPU slot, as scripts.cluster.plan names it
 
 
@@ -67,12 +70,23 @@ def plan_servers(cluster: Cluster, run: RunDir, excluded: Sequence[str] = ()) ->
             "initialised with --first, or on another manager"
         )
     servers = [server for server in cluster.servers if server.name not in excluded]
-    nodes = chosen_nodes(cluster, servers, read_nodes())
+    nodes = chosen_nodes(cluster, servers, _nodes_once_they_answer(servers))
     hardware = read_hardware()
     kinds = [*dict.fromkeys(gpu.name for gpu in hardware.gpus), machine_kind()]
     models = read_models(cluster, kinds)
     planned, model_volumes = plan(cluster, nodes), volumes(cluster)
     return SwarmDeployment(cluster, hardware, models, planned, run, nodes=nodes, volumes=model_volumes)
+
+
+def _nodes_once_they_answer(servers: Sequence[Server]) -> list[Node]:
+    """Return the swarm's nodes as soon as those of `servers` answer, after ANSWER_TIMEOUT_S as they are."""
+    names, nodes = {server.name for server in servers}, read_nodes()
+    silent = [node.hostname for node in nodes if not node.ready and names & {node.labels.get(SERVER), node.hostname}]
+    if silent:
+        step(f"waiting for {', '.join(silent)} to answer")
+        wait_until(lambda: all(node.ready for node in read_nodes() if node.hostname in silent), ANSWER_TIMEOUT_S, 1)
+        nodes = read_nodes()
+    return nodes
 
 
 def plan_without(cluster: Cluster, run: RunDir, server: str) -> tuple[SwarmDeployment, Node]:
