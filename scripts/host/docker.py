@@ -136,17 +136,23 @@ def tags(repository: str) -> list[str]:
     return [tag for name, _, tag in (image.rpartition(":") for image in known_images()) if name == repository]
 
 
-@cache
 def known_images() -> dict[str, str]:
-    """Return REPOSITORY:TAG -> ID of the engine's images, newest first; nothing without an engine that answers.
-
-    It is asked once: whoever makes or loads an image calls `known_images.cache_clear()`.
-    """
-    listed = ["docker", "image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"]
+    """Return REPOSITORY:TAG -> ID of the engine's images, newest first; nothing without an engine that answers."""
     try:
-        return dict(line.split() for line in _run(listed).stdout.splitlines())
-    except FileNotFoundError:
+        return _listed_images()
+    except (CommandError, FileNotFoundError):
         return {}
+
+
+@cache
+def _listed_images() -> dict[str, str]:
+    listed = run(["image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"])
+    return dict(line.split() for line in listed.splitlines())
+
+
+def forget_images() -> None:
+    """Have the engine asked again for its images, after one was made or loaded."""
+    _listed_images.cache_clear()
 
 
 def _run(

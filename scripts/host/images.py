@@ -136,7 +136,7 @@ def _require_base(needed: Iterable[str]) -> None:
             f"found neither {', '.join(needed)} nor {BASE} to build from, and no registry answers: "
             "`docker load` the images, or run `make base-image`"
         )
-    docker.known_images.cache_clear()
+    docker.forget_images()
 
 
 def build(image: Image, tag: str, base: str = BASE) -> bool:
@@ -146,7 +146,7 @@ def build(image: Image, tag: str, base: str = BASE) -> bool:
     try:
         return docker.run_streaming(["build", *target, *build_arguments(base), str(ROOT)]) == 0
     finally:
-        docker.known_images.cache_clear()
+        docker.forget_images()
 
 
 def build_arguments(base: str = BASE, environ: Mapping[str, str] = os.environ) -> list[str]:

@@ -16,11 +16,11 @@ def changed_base(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """In place of the base an image with nothing in it, on which no Dockerfile of ours can be built."""
     images.ensure([GATEWAY])
     subprocess.run(["docker", "import", "-", BASE], input=b"\0" * 1024, check=True, stdout=subprocess.DEVNULL)
-    docker.known_images.cache_clear()
+    docker.forget_images()
     monkeypatch.setattr(images, "BASE", BASE)
     yield
     docker.run(["image", "rm", BASE])
-    docker.known_images.cache_clear()
+    docker.forget_images()
 
 
 def test_a_changed_base_asks_for_another_image_and_a_failed_build_leaves_the_old_one(
