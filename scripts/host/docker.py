@@ -1,6 +1,7 @@
 """The Docker command line, and the versions of the engine and of Compose that the kit needs."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -139,13 +140,14 @@ def tags(repository: str) -> list[str]:
 def known_images() -> dict[str, str]:
     """Return REPOSITORY:TAG -> ID of the engine's images, newest first; nothing without an engine that answers."""
     try:
-        return _listed_images()
+        return _listed_images(os.environ.get("DOCKER_HOST", ""))
     except (CommandError, FileNotFoundError):
         return {}
 
 
 @cache
-def _listed_images() -> dict[str, str]:
+def _listed_images(host: str) -> dict[str, str]:
+    """Return the images of the engine that the command asks for `host`."""
     listed = run(["image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"])
     return dict(line.split() for line in listed.splitlines())
 
