@@ -10,7 +10,7 @@ RETENTION = "30d"
 
 def program(cluster: Cluster) -> str:
     """Return supervisord's program; %(here)s is the rendered folder of the run directory."""
-    home = "%(here)s/../observability"
+    home = "%(here)s/observability"
     options = {
         "config.file": f"{home}/prometheus.yml",
         "storage.tsdb.path": f"{home}/data",

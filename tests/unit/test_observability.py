@@ -62,7 +62,7 @@ def test_the_gate_s_port_in_a_container_is_the_one_that_is_scraped() -> None:
 
 def test_prometheus_is_bounded_in_disk_and_memory_and_open_to_this_machine_alone() -> None:
     cluster = parse_cluster(f"[metrics]\nretention_mb = 500\nprometheus_port = 9999\n{MODEL}", "c.toml")
-    home = "%(here)s/../observability"
+    home = "%(here)s/observability"
     assert program(cluster).splitlines()[1:] == [
         "[program:prometheus]",
         f"command=prlimit --data=1073741824 prometheus '--config.file={home}/prometheus.yml' "

@@ -10,10 +10,10 @@ from scripts.runtimes.local import supervisor
 from scripts.runtimes.observability import SOURCE, require_port
 from scripts.runtimes.run_directory import RunDir
 
-HOME = "observability"
+HOME = "rendered/observability"  # below a folder of the command, where the account of the service puts no links
 RENDERED = f"rendered/{render.PROGRAM}.conf"
 LINKED = ("prometheus.yml", "rules.yml", "alerts.yml")
-TARGETS, TARGET = "targets.json", "../gateway/rendered/target.json"  # of the gate
+TARGETS, TARGET = "targets.json", "../../gateway/rendered/target.json"  # of the gate
 
 
 def is_on(run: RunDir) -> bool:
@@ -52,5 +52,5 @@ def _make_home(run: RunDir) -> None:
         (home / name).unlink(missing_ok=True)
         (home / name).symlink_to(target)
     if os.geteuid() == 0:
-        owner = run.logs.stat()  # the account of the service's processes
+        owner = run.logs.stat(follow_symlinks=False)  # the account of the service's processes
         os.chown(home / "data", owner.st_uid, owner.st_gid)
