@@ -9,7 +9,7 @@ def run(service: ServiceOptions, options: NoOptions) -> None:
     """Stop everything that runs from the run directory, and remove what is in it but the logs."""
     directory = run_dir(service.run_dir)
     runtime = choose(service.runtime, directory, count_servers(service.cluster))
-    runtime.stop_observability(directory)
+    runtime.observability.stop(directory)
     runtime.down(directory)
 
 

@@ -35,11 +35,11 @@ def run(service: ServiceOptions, options: Options) -> None:
         warn(line)
     ensure_own_key(cluster)
     runtime = choose(service.runtime, directory, len(cluster.servers))
-    observed = options.observability == "1" or (options.observability == "" and runtime.is_observed(directory))
+    observed = options.observability == "1" or (options.observability == "" and runtime.observability.is_on(directory))
     if observed:
-        runtime.prepare_observability(cluster, directory)
+        runtime.observability.prepare(cluster, directory)
     else:
-        runtime.stop_observability(directory)
+        runtime.observability.stop(directory)
     deployment = runtime.up(cluster, directory, force=options.force, boot=options.boot)
     shown, ca = _addressed(deployment)
     say(f"\nready: {shown}/  (web page, and POST /predict)")

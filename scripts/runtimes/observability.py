@@ -25,7 +25,7 @@ def require_port(cluster: Cluster) -> None:
 def start(runtime: Runtime, cluster: Cluster, run: RunDir) -> None:
     """Start it for the service that runs from `run`, or again if it changed, and print its addresses."""
     step("starting Prometheus")
-    no_grafana = runtime.start_observability(cluster, run)
+    no_grafana = runtime.observability.start(cluster, run)
     url = f"http://127.0.0.1:{cluster.metrics.prometheus_port}"
     if not wait_until(lambda: get(f"{url}/-/ready")[0] == 200, START_TIMEOUT_S):
         raise CommandError(f"{url}: Prometheus does not answer: see `make logs`, and {run.logs / 'prometheus.log'}")

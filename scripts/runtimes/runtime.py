@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from scripts.base.console import warn
 from scripts.base.errors import CommandError
@@ -35,10 +35,27 @@ class State:
     members: Members
 
 
+class Observability(Protocol):
+    """Prometheus, and Grafana where it can be had, beside a service: a module of each runtime."""
+
+    def is_on(self, run: RunDir) -> bool:
+        """Return whether they were started for the service in `run`."""
+
+    def prepare(self, cluster: Cluster, run: RunDir) -> None:
+        """Install or build what Prometheus needs, before the service is started; raise CommandError if it cannot."""
+
+    def start(self, cluster: Cluster, run: RunDir) -> str:
+        """Start them, or again if they changed; return why there is no Grafana, or ""."""
+
+    def stop(self, run: RunDir) -> None:
+        """End them, if they were started, and remove what they kept."""
+
+
 class Runtime(ABC):
     """A way to run a cluster's workers and gateways. Every method raises CommandError, with a remedy, if it fails."""
 
     name: ClassVar[str]
+    observability: Observability
 
     @abstractmethod
     def suits(self, servers: int) -> bool:
@@ -112,24 +129,6 @@ class Runtime(ABC):
     @abstractmethod
     def rollback(self, cluster: Cluster, run: RunDir, *, force: bool = False) -> None:
         """Restore what ran before the last change; `force` means what it does to `up`."""
-
-    def is_observed(self, run: RunDir) -> bool:
-        """Return whether Prometheus was started beside the service in `run`."""
-        return False
-
-    def prepare_observability(self, cluster: Cluster, run: RunDir) -> None:
-        """Install or build what Prometheus needs, before the service is started."""
-        raise CommandError(
-            f"OBSERVABILITY: found the {self.name} runtime, needed local or compose: set [metrics] port in "
-            "cluster.toml and scrape every gateway from a Prometheus of yours, with the files of compose/observability"
-        )
-
-    def start_observability(self, cluster: Cluster, run: RunDir) -> str:
-        """Start Prometheus, and Grafana, or again if they changed; return why there is no Grafana, or ""."""
-        return ""
-
-    def stop_observability(self, run: RunDir) -> None:  # noqa: B027 - where there is none
-        """End them, if they were started, and remove what they kept."""
 
     def drain(self, cluster: Cluster, run: RunDir, server: str) -> None:
         """Stop everything on `server`, so that it can be removed."""

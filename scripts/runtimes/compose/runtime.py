@@ -38,6 +38,7 @@ class ComposeRuntime(SideBySide):
     """Docker Compose on this machine. If the first start fails, nothing is left running."""
 
     name = "compose"
+    observability = observability
     members = MEMBERS
     keys = "members/keys.json"
 
@@ -146,18 +147,6 @@ class ComposeRuntime(SideBySide):
             return folders
         ports = _ports(deployment.cluster)
         return {"ports and memory": lambda: check_capacity(deployment, ports, running=self.is_running(run)), **folders}
-
-    def is_observed(self, run: RunDir) -> bool:
-        return observability.is_on(run)
-
-    def prepare_observability(self, cluster: Cluster, run: RunDir) -> None:
-        observability.prepare(cluster, run)
-
-    def start_observability(self, cluster: Cluster, run: RunDir) -> str:
-        return observability.start(cluster, run)
-
-    def stop_observability(self, run: RunDir) -> None:
-        observability.stop(run)
 
     def build_artifacts(self, deployment: Deployment) -> None:
         """Build the missing ones of the containers' images, and write what all new workers have in common."""

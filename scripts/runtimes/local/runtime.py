@@ -34,6 +34,7 @@ class LocalRuntime(SideBySide):
     """supervisord on this machine; needs no Docker. Each worker listens on a port of the machine."""
 
     name = "local"
+    observability = observability
     members = MEMBERS
     keys = "gateway/rendered/keys.json"
 
@@ -155,18 +156,6 @@ class LocalRuntime(SideBySide):
 
     def checks(self, run: RunDir, deployment: Deployment | None) -> Checks:
         return setup.checks(run, deployment, environments(deployment) if deployment else {SERVE})
-
-    def is_observed(self, run: RunDir) -> bool:
-        return observability.is_on(run)
-
-    def prepare_observability(self, cluster: Cluster, run: RunDir) -> None:
-        observability.prepare(cluster, run)
-
-    def start_observability(self, cluster: Cluster, run: RunDir) -> str:
-        return observability.start(cluster, run)
-
-    def stop_observability(self, run: RunDir) -> None:
-        observability.stop(run)
 
     def build_artifacts(self, deployment: Deployment) -> None:
         """Create the missing Python environments of the processes, and show a running service its model folders."""

@@ -11,7 +11,7 @@ from scripts.host.updates import image_updates
 from scripts.runtimes.request_lines import Line
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Runtime, Updates
-from scripts.runtimes.swarm import changes, consensus, managers, stack, status
+from scripts.runtimes.swarm import changes, consensus, managers, observability, stack, status
 from scripts.runtimes.swarm import deployment as swarm_deployment
 from scripts.runtimes.swarm.deployment import SwarmDeployment
 from scripts.runtimes.swarm.membership import label_nodes, require_drained, require_encryption
@@ -24,6 +24,7 @@ class SwarmRuntime(Runtime):
     """Docker Swarm on several servers. An update replaces one worker at a time, and is rolled back if it fails."""
 
     name = stack.NAME
+    observability = observability
 
     def suits(self, servers: int) -> bool:
         return servers > 1 and docker.is_swarm_manager()

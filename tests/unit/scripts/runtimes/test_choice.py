@@ -10,7 +10,6 @@ from scripts.cluster.config import ROOT, parse_cluster
 from scripts.host import docker
 from scripts.runtimes.choice import RUNTIMES, choose
 from scripts.runtimes.run_directory import RunDir
-from scripts.runtimes.runtime import Runtime
 
 
 @pytest.fixture
@@ -112,13 +111,13 @@ def test_commands_for_several_servers_are_refused_by_runtimes_on_one_machine(run
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_prometheus_runs_beside_a_service_on_one_machine(run: RunDir, name: str) -> None:
     runtime = RUNTIMES[name]
-    assert not runtime.is_observed(run)
-    runtime.stop_observability(run)
+    assert not runtime.observability.is_on(run)
+    runtime.observability.stop(run)
     if name == "swarm":
         with pytest.raises(CommandError, match="OBSERVABILITY: found the swarm runtime, needed local or compose"):
-            runtime.prepare_observability(TWO_SERVERS, run)
+            runtime.observability.prepare(TWO_SERVERS, run)
     else:
-        assert type(runtime).prepare_observability is not Runtime.prepare_observability
+        assert runtime.observability is not RUNTIMES["swarm"].observability
 
 
 def test_workers_of_two_models_run_side_by_side_if_slots_have_room() -> None:
