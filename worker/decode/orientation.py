@@ -3,6 +3,7 @@
 import struct
 from dataclasses import dataclass, replace
 
+import numpy as np
 from PIL import Image
 
 from worker.decode import tiff
@@ -22,6 +23,11 @@ class Orientation:
 
     def upright(self, image: Image.Image) -> Image.Image:
         return image if self.transpose is None else image.transpose(self.transpose)
+
+    def turned(self, values: np.ndarray) -> np.ndarray:
+        """Return the stored `values` [H, W, bands] upright."""
+        values = values[:: -1 if self.rows_mirrored else 1, :: -1 if self.columns_mirrored else 1]
+        return values.swapaxes(0, 1) if self.swapped else values
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Return the upright (width, height) of an image stored as `width` x `height`, or the reverse."""

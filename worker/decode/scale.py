@@ -20,11 +20,12 @@ def scaled(image: Image.Image, geometry: Geometry, orientation: Orientation) -> 
         upright = orientation.upright(image)
         return _cut(upright, geometry.cut(*upright.size), geometry.interpolation)
     # Turn last, when the fewest pixels are left.
-    return orientation.upright(_cut(image, _stored_cut(image.size, geometry, orientation), geometry.interpolation))
+    return orientation.upright(_cut(image, stored_cut(image.size, geometry, orientation), geometry.interpolation))
 
 
 @lru_cache(maxsize=256)  # most images have one of few sizes
-def _stored_cut(size: Size, geometry: Geometry, orientation: Orientation) -> Cut:
+def stored_cut(size: Size, geometry: Geometry, orientation: Orientation) -> Cut:
+    """Return how to compute the network's pixels from an image stored in `size` (width, height)."""
     return orientation.stored(geometry.cut(*orientation.size(*size)))
 
 
