@@ -1,12 +1,12 @@
 // The texts of the page in both languages. Each part of the page has a module in texts/.
 
 import { page } from "./language.js";
-import { errors } from "./texts/errors.js";
+import { TEXTS as ERRORS } from "./texts/errors.js";
 import { TEXTS as PAGE } from "./texts/page.js";
 import { TEXTS as RESULTS } from "./texts/results.js";
 import { TEXTS as SENDING } from "./texts/sending.js";
 
-const PARTS = [PAGE, SENDING, RESULTS, errors];
+const PARTS = [PAGE, SENDING, RESULTS, ERRORS];
 const TEXTS = { zh: merged("zh"), en: merged("en") };
 
 function merged(language) {

@@ -2,7 +2,7 @@
 
 import { number, page } from "../language.js";
 import { translator } from "../texts.js";
-import { ERRORS_ZH } from "./errors_zh.js";
+import { ERRORS } from "../texts/errors.js";
 
 export const text = translator({
   en: {
@@ -120,7 +120,8 @@ export function descriptionOf(name, english) {
 
 /** Return [language, text] of what an error code means and what helps. */
 export function meaningOf(code, english) {
-  return page.language === "zh" && ERRORS_ZH[code] ? ["zh-CN", ERRORS_ZH[code]] : ["en", english];
+  const chinese = page.language === "zh" && ERRORS[code]?.programmers_zh;
+  return chinese ? ["zh-CN", chinese] : ["en", english];
 }
 
 /** Return [language, text] of one of the document's summaries, in the page's language if it has one. */

@@ -10,6 +10,11 @@ from worker.contract.error_codes import ErrorCode
 WEB = ROOT / "nginx/web"
 IMPORT = re.compile(r'^import (?:\{ (?P<names>[^}]*) \}|\* as \w+) from "(?P<path>[^"]+)";$', re.MULTILINE)
 EXPORT = re.compile(r"^export (?:async )?(?:const|let|function|class) (\w+)", re.MULTILINE)
+WORDS = r'\["([^"\n]+)", "([^"\n]+)"\]'
+ERROR = re.compile(
+    rf"  (\w+): {{\n    users_zh: {WORDS},\n    users_en: {WORDS},\n"
+    r'(?:    programmers_zh: "([^"\n]+)",\n)?  },\n'
+)
 TEXT = re.compile(r'^ {2}"?([^"\n]+?)"?:\s+"([^"\n]*)",$', re.MULTILINE)
 CHINESE = re.compile("[一-鿿]")
 
@@ -40,10 +45,20 @@ def test_every_id_of_the_page_is_used() -> None:
     assert unused == {"view-classify"}  # whose name views.js puts together
 
 
-def test_every_error_code_is_explained_to_programmers_in_chinese() -> None:
-    texts = dict(TEXT.findall(source("api/errors_zh.js")))
-    assert list(texts) == [str(code) for code in ErrorCode]
-    assert all(CHINESE.search(text) for text in texts.values())
+def errors(table: str) -> list[tuple[str, ...]]:
+    """Return each error of a table of texts/errors.js: code, users_zh, users_en, programmers_zh."""
+    text = source("texts/errors.js").partition(f"const {table} = {{\n")[2].partition("};\n")[0]
+    assert text
+    assert not ERROR.sub("", text)
+    return ERROR.findall(text)
+
+
+def test_every_error_code_is_explained_to_users_in_both_languages_and_to_programmers_in_chinese() -> None:
+    assert [code for code, *_ in errors("ERRORS")] == [str(code) for code in ErrorCode]
+    assert all(CHINESE.search(programmers) for *_, programmers in errors("ERRORS"))
+    for _, *chinese, headline, remedy, _ in errors("ERRORS") + errors("OTHERS"):
+        assert all(CHINESE.search(text) for text in chinese)
+        assert not CHINESE.search(headline + remedy)
 
 
 def test_every_reason_of_the_gate_is_translated_with_the_same_values() -> None:
