@@ -5,9 +5,8 @@ the largest size, they fill its part of `bodies_mb`. nginx.conf tells the class 
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from .members import MembersError
+from .kinds import whole
 
 MEBIBYTE = 1 << 20
 # By class: the most bytes of one body (None: as many as a request may have), and its part of all, in eighths. Those of
@@ -26,21 +25,10 @@ CLIENT_PART = 7 / 8  # a client's part of all, unless it is given
 class Clients:
     """What one client may do: requests at once, and a second with a burst beyond, and mebibytes; 0: no limit."""
 
-    connections: int = 256
-    requests_s: int = 0
-    burst: int = 100
-    bodies_mb: int | None = None  # None: CLIENT_PART of all
-
-
-def parse_clients(given: Any) -> Clients:
-    """Return the limits of a client in members.json; raise MembersError if they are invalid."""
-    known = Clients.__dataclass_fields__
-    if not isinstance(given, dict) or set(given) - set(known):
-        raise MembersError(f"gateway/clients: found {given!r}, needed an object with some of {', '.join(known)}")
-    for name, value in given.items():
-        if (type(value) is not int or value < 0) and not (name == "bodies_mb" and value is None):
-            raise MembersError(f"gateway/clients/{name}: found {value!r}, needed a whole number from 0")
-    return Clients(**given)
+    connections: int = whole(0, 256)
+    requests_s: int = whole(0, 0)
+    burst: int = whole(0, 100)
+    bodies_mb: int | None = whole(0, None)  # None: CLIENT_PART of all
 
 
 def render_limits(max_body_mb: int, bodies_mb: int | None, clients: Clients) -> list[str]:

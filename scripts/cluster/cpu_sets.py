@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
 
 from scripts.base.errors import CommandError
-from scripts.cluster.config import Server
 from scripts.cluster.hardware import Cpu, Hardware
+from scripts.cluster.schema import Server
 from worker.contract.cpu_list import format_cpu_list
 
 FEW_CORES = 4

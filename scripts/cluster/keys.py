@@ -83,7 +83,7 @@ def parse_keys(text: str, source: str) -> list[Key]:
 
 def gate_keys(cluster: Cluster) -> str:
     """Return the gate's keys.json, which lists none while keys are off."""
-    return render_keys(read_keys(cluster) if cluster.keys else ())
+    return render_keys(read_keys(cluster) if cluster.access.keys else ())
 
 
 def render_keys(keys: Sequence[Key]) -> str:
@@ -137,14 +137,14 @@ def own_key(cluster: Cluster) -> str:
     if given := os.environ.get(OWN_VARIABLE, ""):
         return given
     try:
-        return (cluster.folder / OWN_FILE).read_text(encoding="ascii").strip() if cluster.keys else ""
+        return (cluster.folder / OWN_FILE).read_text(encoding="ascii").strip() if cluster.access.keys else ""
     except (OSError, UnicodeDecodeError):
         return ""
 
 
 def ensure_own_key(cluster: Cluster) -> None:
     """Make the commands' own key, unless keys are off or there is one."""
-    if not cluster.keys:
+    if not cluster.access.keys:
         return
     path = cluster.folder / OWN_FILE
     with changed_keys(cluster) as keys:

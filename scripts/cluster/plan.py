@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scripts.base.errors import CommandError
-from scripts.cluster.config import Cluster, Model, Server
+from scripts.cluster.config import Cluster
 from scripts.cluster.cpu_sets import Core, by_node, counted, divide, physical_cores, select_cpu_sets
 from scripts.cluster.hardware import Gpu, Hardware
 from scripts.cluster.quota import within
+from scripts.cluster.schema import Model, Server
 
 
 @dataclass(frozen=True)

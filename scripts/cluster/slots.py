@@ -12,12 +12,12 @@ from typing import Any
 
 from scripts.base.console import say
 from scripts.base.errors import CommandError
-from scripts.cluster.config import Cluster, Server
+from scripts.cluster.config import Cluster
 from scripts.cluster.cores import best_cores
 from scripts.cluster.hardware import Hardware, read_hardware
 from scripts.cluster.models import read_models
 from scripts.cluster.plan import server_slots
-from scripts.cluster.schema import SCHEMA
+from scripts.cluster.schema import SCHEMA, Server
 from worker.contract.cpu_list import format_cpu_list
 
 NAME = SCHEMA["servers"]["name"]

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from scripts.cluster.schema import REQUIRED, SCHEMA
+from scripts.cluster.kinds import REQUIRED
+from scripts.cluster.schema import SCHEMA
 
 
 def read_all(tables: object, section: str, faults: list[str]) -> list[dict[str, Any]]:

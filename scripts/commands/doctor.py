@@ -6,8 +6,8 @@ from functools import partial
 
 from scripts.base.console import say
 from scripts.base.errors import CommandError
-from scripts.cluster.config import Tls
 from scripts.cluster.hardware import read_hardware
+from scripts.cluster.schema import Tls
 from scripts.commands import Command, NoOptions, ServiceOptions
 from scripts.host import certificates
 from scripts.runtimes.choice import choose, count_servers

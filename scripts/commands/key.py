@@ -53,7 +53,7 @@ def _make(service: ServiceOptions, options: Options) -> None:
 def publish(service: ServiceOptions, cluster: Cluster) -> None:
     """Have the service, if one runs, know the present keys."""
     directory = run_dir(service.run_dir)
-    if not cluster.keys:
+    if not cluster.access.keys:
         return say(f"keys are off: `keys = true` in [access] of {cluster.source} and `make up` ask for them")
     if directory.runtime is None:
         return say("nothing is running here: `make up` starts with the change")

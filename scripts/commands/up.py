@@ -61,11 +61,11 @@ def _addressed(deployment: Deployment) -> tuple[str, Path | None]:
 
 def describe_access(cluster: Cluster) -> str:
     """Return a line that says who can reach what."""
-    where = f"port {cluster.port} of {', '.join(cluster.listen) or 'every address'}"
-    if not cluster.keys:
+    where = f"port {cluster.port} of {', '.join(cluster.gateway.listen) or 'every address'}"
+    if not cluster.access.keys:
         return f"open to everyone who reaches {where}: keys are off ([access] keys in {cluster.source})"
     count = sum(key.name != OWN_NAME for key in read_keys(cluster))
-    networks = f" and for {', '.join(cluster.admin_from)}" if cluster.admin_from else ""
+    networks = f" and for {', '.join(cluster.access.admin_from)}" if cluster.access.admin_from else ""
     return (
         f"{where} asks for a key: {count} known (`make key`); the status is for admins{networks}; "
         "the page's own files, /livez and /readyz are open"

@@ -10,7 +10,8 @@ from scripts.base.errors import CommandError
 from scripts.base.http import get
 from scripts.base.options import Flag
 from scripts.cluster import edit as cluster_edit
-from scripts.cluster.config import ROOT, Cluster, Model, load_cluster, parse_cluster
+from scripts.cluster.config import ROOT, Cluster, load_cluster, parse_cluster
+from scripts.cluster.schema import Model
 from scripts.commands import Command, ForceOptions, ServiceOptions
 from scripts.models import model_store
 from scripts.models.model_store import StoredModel

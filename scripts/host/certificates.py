@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts.base.errors import CommandError
-from scripts.cluster.config import Cluster, Tls
+from scripts.cluster.config import Cluster
+from scripts.cluster.schema import Tls
 
 WARN_BEFORE = timedelta(days=30)
 # Below the folder of the cluster file: what `make cert` writes, and [tls] names by default.

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from scripts.cluster.config import Cluster, Model
+from scripts.cluster.config import Cluster
 from scripts.cluster.plan import Plan, Worker
+from scripts.cluster.schema import Model
 from worker.contract.cpu_list import format_cpu_list
 from worker.contract.settings import to_env
 

@@ -83,7 +83,7 @@ def workers(
 
 def _entrance_ports(cluster: Cluster) -> list[str]:
     metrics = cluster.metrics
-    ports = [(cluster.listen, cluster.port, GATEWAY_PORT), (metrics.listen, metrics.port, METRICS_PORT)]
+    ports = [(cluster.gateway.listen, cluster.port, GATEWAY_PORT), (metrics.listen, metrics.port, METRICS_PORT)]
     return [port for listen, own, target in ports if own for port in _port(listen, own, target)]
 
 

@@ -13,6 +13,7 @@ from worker.contract.schemas import MEMBERS
 MEBIBYTE = 1 << 20
 METRICS_PORT = 9145  # of the gate inside its container
 METRICS_IN_CONTAINER = (f"0.0.0.0:{METRICS_PORT}",)
+APART = ("cors_origins", "bodies_mb", "listen", "hosts")  # of [gateway], what is not simply in the object "access"
 BODIES_PER_MB = 64  # bodies_mb, unless it is given, in sizes of the largest request; as nginx/gate/limits.py has it
 
 
@@ -59,7 +60,8 @@ def _check_hosts(cluster: Cluster) -> str:
 
     With TLS a page of another site has no certificate for its name, so the check is needed for HTTP alone.
     """
-    return "everywhere" if cluster.hosts or cluster.is_local else "nowhere" if cluster.tls.enabled else "loopback"
+    everywhere = cluster.gateway.hosts or cluster.is_local
+    return "everywhere" if everywhere else "nowhere" if cluster.tls.enabled else "loopback"
 
 
 def metrics_addresses(cluster: Cluster, ipv6: bool) -> list[str]:
@@ -74,22 +76,20 @@ def gateway_options(cluster: Cluster, names: Sequence[str] = (), metrics: Sequen
 
     `names` are this machine's own; at the addresses `metrics` the gate serves those.
     """
-    tls = {"tls": {"hsts_days": cluster.tls.hsts_days}} if cluster.tls.enabled else {}
-    keys = {"keys": True, "admin_from": list(cluster.admin_from)} if cluster.keys else {}
+    gateway = cluster.gateway
     return {
         "max_body_mb": cluster.settings["max_body_mb"],
-        "cors_origins": list(cluster.cors_origins),
-        "bodies_mb": cluster.bodies_mb,
+        "cors_origins": gateway.cors_origins,
+        "bodies_mb": gateway.bodies_mb,
         "clients": asdict(cluster.clients),
         "metrics": {"listen": list(metrics), "target_ms": cluster.metrics.target_ms},
         "access": {
-            "hosts": [*cluster.hosts, *(name for name in names if name not in cluster.hosts)],
+            "hosts": [*gateway.hosts, *(name for name in names if name not in gateway.hosts)],
             "check_hosts": _check_hosts(cluster),
-            "trusted_proxies": list(cluster.trusted_proxies),
-            "anonymise": cluster.anonymise,
+            **{name: value for name, value in asdict(gateway).items() if name not in APART},
         },
-        **tls,
-        **keys,
+        **({"tls": {"hsts_days": cluster.tls.hsts_days}} if cluster.tls.enabled else {}),
+        **(asdict(cluster.access) if cluster.access.keys else {}),
     }
 
 
@@ -98,7 +98,7 @@ def gateway_bytes(cluster: Cluster) -> tuple[int, int]:
 
     Bodies over 1 MB are five eighths of all (nginx/gate/limits.py); answers that wait for their client lie there, too.
     """
-    bodies = (cluster.bodies_mb or BODIES_PER_MB * cluster.settings["max_body_mb"]) * MEBIBYTE
+    bodies = (cluster.gateway.bodies_mb or BODIES_PER_MB * cluster.settings["max_body_mb"]) * MEBIBYTE
     return bodies * 5 // 8 + 256 * MEBIBYTE, bodies + 1024 * MEBIBYTE
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scripts.cluster.config import ROOT, Cluster, Model, Tls
+from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.keys import gate_keys
+from scripts.cluster.schema import Model, Tls
 from scripts.render.common import stop_timeout_s
 from scripts.render.gateway import METRICS_IN_CONTAINER, members_document
 from scripts.render.swarm import PORT, service_name, volume_environment
@@ -42,7 +43,7 @@ def render(cluster: Cluster, pods: Mapping[str, Pod], gateway_image: str, out: P
     folders = {model.name: service_name(model.name) for model in cluster.models}
     files: dict[str, str] = {OVERLAY: _text(_gateway(cluster, gateway_image, [_base(GATEWAY, out), *folders.values()]))}
     files[MEMBERS] = _members(cluster)
-    if cluster.keys:
+    if cluster.access.keys:
         files[KEYS] = gate_keys(cluster)
     for model in cluster.models:
         folder, pod = folders[model.name], pods[model.name]
@@ -91,7 +92,7 @@ def _gateway(cluster: Cluster, image: str, resources: list[str]) -> Manifest:
         image,
         {
             "configMapGenerator": [
-                {"name": f"{GATEWAY}-members", "files": [MEMBERS, *([KEYS] if cluster.keys else [])]}
+                {"name": f"{GATEWAY}-members", "files": [MEMBERS, *([KEYS] if cluster.access.keys else [])]}
             ],
             "patches": [{"target": {"kind": "Service", "name": GATEWAY}, "patch": json.dumps(port)}],
         },

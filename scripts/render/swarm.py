@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scripts.cluster.config import Cluster, Model
+from scripts.cluster.config import Cluster
+from scripts.cluster.schema import Model
 from scripts.render.common import NOTICE, stop_timeout_s
 from scripts.render.gateway import METRICS_IN_CONTAINER, METRICS_PORT, gateway_bytes, members_document
 from worker.contract.settings import EXIT, to_env

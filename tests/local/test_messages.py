@@ -25,8 +25,8 @@ from urllib3 import encode_multipart_formdata
 from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.test import EnvironBuilder
 
-from scripts.cluster.config import Tls
 from scripts.cluster.keys import new_key
+from scripts.cluster.schema import Tls
 from scripts.host import authority, certificates
 from tests import folders, images
 from tests.errors import error_of

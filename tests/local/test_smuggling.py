@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from scripts.cluster.config import ROOT, Tls
+from scripts.cluster.config import ROOT
+from scripts.cluster.schema import Tls
 from scripts.host import authority, certificates
 from tests.local.gateway_harness import Gateway, ask
 from tests.local.worker_harness import WorkerProcess, running

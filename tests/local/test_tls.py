@@ -13,7 +13,7 @@ import requests
 from scripts.base.errors import CommandError
 from scripts.client.direct import DirectTransport
 from scripts.client.wanwu_client import Client, UnexpectedAnswerError, UnreachableError
-from scripts.cluster.config import Tls
+from scripts.cluster.schema import Tls
 from scripts.host import authority, certificates
 from tests.local.gateway_harness import Gateway, ask_raw, trusting
 from tests.wait import until

@@ -14,7 +14,8 @@ from prometheus_client import Info
 
 from nginx.gate.metrics import METRICS, PREFIX
 from scripts.cluster.config import ROOT
-from scripts.cluster.schema import REQUIRED, SCHEMA
+from scripts.cluster.kinds import REQUIRED
+from scripts.cluster.schema import SCHEMA
 from worker.contract.engine import AGREEMENT, QUANTISED_AGREEMENT
 from worker.contract.engines import ENGINES
 from worker.contract.toml_reader import MAX_DESCRIPTION_CHARACTERS, ModelError, TomlReader

@@ -48,7 +48,7 @@ class ComposeRuntime(SideBySide):
     def up(self, cluster: Cluster, run: RunDir, *, force: bool = False, boot: bool = True) -> Deployment:
         """Have everything run that `cluster` describes; if a first start fails, leave nothing running."""
         planned = plan_here(cluster, run)
-        wanted = {"gateway": cluster.listen, "metrics": cluster.metrics.listen if cluster.metrics.port else ()}
+        wanted = {"gateway": cluster.gateway.listen, "metrics": cluster.metrics.listen if cluster.metrics.port else ()}
         if faults := [fault for table, addresses in wanted.items() for fault in listen_faults(addresses, table)]:
             raise CommandError(*(f"{cluster.source}: {fault}" for fault in faults))
         deployment = self._change(planned, force) if self.is_running(run) else self._start(planned)

@@ -42,7 +42,7 @@ def rendered(deployment: Deployment) -> dict[str, str]:
             own_names(),
             gateway.metrics_addresses(cluster, has_ipv6()),
         ),
-        LISTEN: gateway.listen_directive(cluster.port, has_ipv6(), cluster.tls.enabled, cluster.listen),
+        LISTEN: gateway.listen_directive(cluster.port, has_ipv6(), cluster.tls.enabled, cluster.gateway.listen),
     }
 
 

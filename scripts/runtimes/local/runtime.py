@@ -53,10 +53,10 @@ class LocalRuntime(SideBySide):
         if not by_systemd:
             unit_file.leave(run)
         planned = plan_here(cluster, run)
-        if faults := listen_faults(cluster.listen):
+        if faults := listen_faults(cluster.gateway.listen):
             raise CommandError(*(f"{cluster.source}: {fault}" for fault in faults))
         require_without_unit(NGINX, "nginx.service")
-        if cluster.keys and (fault := setup.key_module_fault()):
+        if cluster.access.keys and (fault := setup.key_module_fault()):
             raise CommandError(fault)
         if faults := memory_faults(planned.plan, planned.hardware, planned.models, cluster.settings):
             raise CommandError(*faults)

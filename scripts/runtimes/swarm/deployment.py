@@ -12,10 +12,11 @@ from typing import Any
 from scripts.base.console import step
 from scripts.base.errors import CommandError
 from scripts.base.waiting import wait_until
-from scripts.cluster.config import Cluster, Server
+from scripts.cluster.config import Cluster
 from scripts.cluster.hardware import read_hardware
 from scripts.cluster.models import read_models
 from scripts.cluster.plan import Plan, Slot, Worker, spread_models, too_few_slots
+from scripts.cluster.schema import Server
 from scripts.cluster.slots import requested_settings
 from scripts.host import docker
 from scripts.runtimes.deployment import Deployment

@@ -30,9 +30,9 @@ class SwarmRuntime(Runtime):
         return servers > 1 and docker.is_swarm_manager()
 
     def plan(self, cluster: Cluster, run: RunDir) -> SwarmDeployment:
-        if cluster.listen:
+        if listen := cluster.gateway.listen:
             raise CommandError(
-                f"{cluster.source}: gateway/listen: found {', '.join(cluster.listen)}, needed none under Swarm, where "
+                f"{cluster.source}: gateway/listen: found {', '.join(listen)}, needed none under Swarm, where "
                 "a gateway listens on every address of its server: leave it out, and close the port in the firewall"
             )
         return swarm_deployment.plan_servers(cluster, run)

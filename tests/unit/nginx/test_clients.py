@@ -1,13 +1,15 @@
 """Host names, proxies and addresses in the log, as directives."""
 
+import json
 import re
 
 import pytest
 
-from nginx.gate.clients import OWN_NAMES, Access, parse_access, render_access
+from nginx.gate.clients import OWN_NAMES, Access, render_access
 from nginx.gate.members import MembersError
+from nginx.gate.options import parse_options
 from scripts.cluster.config import parse_cluster
-from scripts.render.gateway import gateway_options
+from scripts.render.gateway import members_document
 
 MODEL = '[[models]]\nname = "a"\nfolder = "b"\n'
 
@@ -42,11 +44,9 @@ def test_names_of_other_sites_are_not(name: str) -> None:
     ],
 )
 def test_names_are_checked_where_a_foreign_one_can_do_harm(text: str, where: str) -> None:
-    access = gateway_options(parse_cluster(text + MODEL, "c.toml"), ["gpu1.example.org"])["access"]
-    assert isinstance(access, dict)
-    assert access["check_hosts"] == where
-    assert access["hosts"][-1] == "gpu1.example.org"
-    assert parse_access(access).check_hosts == where
+    access = parse_options(members_document(parse_cluster(text + MODEL, "c.toml"), [], ["gpu1.example.org"])).access
+    assert access.check_hosts == where
+    assert access.hosts[-1] == "gpu1.example.org"
 
 
 def test_proxies_are_named_to_nginx() -> None:
@@ -63,8 +63,8 @@ def test_proxies_are_named_to_nginx() -> None:
 @pytest.mark.parametrize(
     "given",
     [[], {"x": 1}, {"hosts": "a"}, {"hosts": ["a b"]}, {"hosts": ["a;"]}, {"check_hosts": "x"}, {"anonymise": 1},
-     {"trusted_proxies": ["x"]}, {"trusted_proxies": ["::1; x"]}],
+     {"trusted_proxies": ["x"]}, {"trusted_proxies": ["::1; x"]}, {"trusted_proxies": [1]}],
 )  # fmt: skip
 def test_invalid_options_are_refused(given: object) -> None:
     with pytest.raises(MembersError, match=r"^gateway/access"):
-        parse_access(given)
+        parse_options(json.dumps({"gateway": {"access": given}}))

@@ -1,13 +1,15 @@
 """The limits of bodies, requests and connections, as directives."""
 
+import json
 import re
 
 import pytest
 
 from nginx.gate.answers import FULL_GAP_S
-from nginx.gate.limits import BODIES_PER_MB, CLASSES, MEBIBYTE, Clients, parse_clients, render_limits
+from nginx.gate.limits import BODIES_PER_MB, CLASSES, MEBIBYTE, Clients, render_limits
 from nginx.gate.members import MembersError
-from scripts.cluster import config
+from nginx.gate.options import parse_options
+from scripts.cluster import schema
 from scripts.cluster.config import ROOT, parse_cluster
 from scripts.render.gateway import BODIES_PER_MB as RENDERED_PER_MB
 from scripts.render.gateway import gateway_bytes
@@ -77,11 +79,12 @@ def test_requests_a_second_are_limited_if_they_are_given() -> None:
 
 
 def test_the_gate_reads_what_is_rendered_and_has_its_defaults() -> None:
-    assert Clients() == Clients(**vars(config.Clients()))
-    assert parse_clients({"connections": 0, "bodies_mb": None}) == Clients(connections=0)
+    assert Clients() == Clients(**vars(schema.Clients()))
+    given = json.dumps({"gateway": {"clients": {"connections": 0, "bodies_mb": None}}})
+    assert parse_options(given).clients == Clients(connections=0)
 
 
 @pytest.mark.parametrize("given", [[], {"x": 1}, {"burst": -1}, {"burst": None}, {"requests_s": "1"}, {"burst": True}])
 def test_invalid_limits_are_refused(given: object) -> None:
     with pytest.raises(MembersError, match=r"^gateway/clients"):
-        parse_clients(given)
+        parse_options(json.dumps({"gateway": {"clients": given}}))

@@ -3,7 +3,7 @@
 import pytest
 
 from nginx.gate.members import MembersError
-from nginx.gate.options import DEFAULTS, Metrics, Options, parse_options, render_options
+from nginx.gate.options import DEFAULTS, Metrics, Options, Tls, parse_options, render_options
 
 
 def test_the_origins_of_other_pages_are_rendered() -> None:
@@ -17,7 +17,7 @@ def test_the_origins_of_other_pages_are_rendered() -> None:
 
 
 def test_the_certificate_is_named_with_its_digest_so_that_a_changed_one_is_loaded() -> None:
-    text = "\n".join(render_options(Options(tls=True, hsts_days=2), "0123"))
+    text = "\n".join(render_options(Options(tls=Tls(2)), "0123"))
     assert "ssl_certificate tls/server.pem;  # 0123\nssl_certificate_key tls/server.pem;" in text
     assert '$strict_transport_security {\n    on "max-age=172800";' in text
     assert "ssl_" not in "\n".join(render_options(Options(), "0123"))
@@ -26,7 +26,7 @@ def test_the_certificate_is_named_with_its_digest_so_that_a_changed_one_is_loade
 def test_options_are_read_and_have_defaults() -> None:
     assert parse_options('{"pools": []}') == DEFAULTS
     given = '{"gateway": {"max_body_mb": 5, "cors_origins": ["http://a:1"], "tls": {"hsts_days": 3}}}'
-    assert parse_options(given) == Options(5, ("http://a:1",), True, 3)
+    assert parse_options(given) == Options(5, ("http://a:1",), Tls(3))
     given = '{"gateway": {"metrics": {"listen": ["127.0.0.1:1", "[::1]:2"], "target_ms": 5}}}'
     assert parse_options(given).metrics == Metrics(("127.0.0.1:1", "[::1]:2"), 5)
 

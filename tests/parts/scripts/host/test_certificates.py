@@ -9,7 +9,8 @@ import pytest
 
 from nginx.gate.observed import certificate_end
 from scripts.base.errors import CommandError
-from scripts.cluster.config import Tls, parse_cluster
+from scripts.cluster.config import parse_cluster
+from scripts.cluster.schema import Tls
 from scripts.host import authority
 from scripts.host.certificates import faults, read, warnings
 

@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.base.errors import CommandError
-from scripts.cluster.config import ROOT, Cluster, Model, Server, parse_cluster
+from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.cluster.hardware import Cpu, Gpu, Hardware
 from scripts.cluster.plan import Plan, Slot, Worker, plan, spread_models
 from scripts.cluster.quota import within
+from scripts.cluster.schema import Model, Server
 from tests.unit.hardware import MACHINES, recorded
 from worker.contract.cpu_list import format_cpu_list
 
@@ -337,7 +338,7 @@ def machines(draw: st.DrawFn, gpus: int = 8) -> Hardware:
 def cluster_of(models: int = 1, workers: int | None = None, cores_per_worker: int | None = None) -> Cluster:
     server = Server("this", "127.0.0.1", None, None, workers, cores_per_worker)
     served = tuple(Model(f"m{index}", ROOT, index + 1) for index in range(models))
-    return Cluster("c.toml", 8080, "throughput", {"engine": "auto"}, served, (server,))
+    return replace(parse_cluster(PHOTOS, "c.toml"), models=served, servers=(server,))
 
 
 def core_count(machine: Hardware) -> int:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from scripts.base.errors import CommandError
-from scripts.cluster.config import Cluster, Server, parse_cluster
+from scripts.cluster.config import Cluster, parse_cluster
 from scripts.cluster.hardware import Cpu, Gpu, Hardware
 from scripts.cluster.plan import plan
-from scripts.cluster.schema import SCHEMA
+from scripts.cluster.schema import SCHEMA, Server
 from scripts.cluster.slots import render, requested_settings
 from worker.contract.swarm_slot import assigned
 

@@ -11,6 +11,7 @@ from scripts.cluster.config import ROOT, parse_cluster
 from scripts.cluster.keys import changed_keys, new_key
 from scripts.cluster.models import read_models
 from scripts.cluster.plan import plan
+from scripts.cluster.schema import Access
 from scripts.host import docker, environments
 from scripts.runtimes.compose.runtime import ComposeRuntime
 from scripts.runtimes.deployment import Deployment, with_default_ports
@@ -52,7 +53,7 @@ def test_whatever_the_umask_the_gateway_can_read_keys_that_alone_have_changed(
     deployment: Deployment, tmp_path: Path
 ) -> None:
     runtime, run = ComposeRuntime(), deployment.run
-    cluster = replace(deployment.cluster, source=f"{tmp_path}/cluster.toml", keys=True)
+    cluster = replace(deployment.cluster, source=f"{tmp_path}/cluster.toml", access=Access(keys=True))
     before = os.umask(0o077)
     try:
         written = [runtime.write_secrets(cluster, run) for _ in range(2)]
