@@ -1,10 +1,10 @@
 """Every limit on requests, declared once with its default, bounds and unit.
 
-`[limits]` of compose/cluster.toml sets those in LIMITS, and the worker reads them as `WANWU_<NAME>`.
+`[limits]` of compose/cluster.toml sets the fields of Limits, and the worker reads them as `WANWU_<NAME>`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any
 
@@ -80,21 +80,31 @@ class Limit:
         return type(value) is int and self.minimum <= value <= self.maximum
 
 
-LIMITS = {
-    "queue": Limit(64, 1, 512, "images"),
-    "max_images": Limit(32, 1, 512, "images"),
+def _limit(default: int, minimum: int, maximum: int, unit: str) -> dict[str, Limit]:
+    """Return the metadata of a field of Limits."""
+    return {"limit": Limit(default, minimum, maximum, unit)}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of a worker, which its Settings begin with."""
+
+    queue: int = field(metadata=_limit(64, 1, 512, "images"))
+    max_images: int = field(metadata=_limit(32, 1, 512, "images"))
     # Of a request. The gate tells Nginx, and the workers' memory limit includes it.
-    "max_body_mb": Limit(32, 1, 1024, "MiB"),
-    "max_pixels": Limit(64_000_000, 1_000, 1_000_000_000, "pixels"),
+    max_body_mb: int = field(metadata=_limit(32, 1, 1024, "MiB"))
+    max_pixels: int = field(metadata=_limit(64_000_000, 1_000, 1_000_000_000, "pixels"))
     # Of memory, for all images that are being decoded at once. The workers' memory limit includes it.
-    "decode_mb": Limit(320, 64, 65_536, "megabytes"),
+    decode_mb: int = field(metadata=_limit(320, 64, 65_536, "megabytes"))
     # Below nginx.conf's proxy_read_timeout, or Nginx would time out before the worker answers 504.
-    "deadline_s": Limit(15, 1, 20, "seconds"),
+    deadline_s: int = field(metadata=_limit(15, 1, 20, "seconds"))
     # So much below deadline_s that what waits for an inference that hangs is in time for another worker.
-    "inference_limit_s": Limit(5, 1, 600, "seconds"),
-    "golden_check_s": Limit(300, 0, 86_400, "seconds"),
-    "drain_s": Limit(3, 0, 60, "seconds"),
-}
+    inference_limit_s: int = field(metadata=_limit(5, 1, 600, "seconds"))
+    golden_check_s: int = field(metadata=_limit(300, 0, 86_400, "seconds"))
+    drain_s: int = field(metadata=_limit(3, 0, 60, "seconds"))
+
+
+LIMITS: dict[str, Limit] = {declared.name: declared.metadata["limit"] for declared in fields(Limits)}
 
 
 def bodies_bytes(max_body_mb: int) -> int:

@@ -1,8 +1,8 @@
 """The settings of a worker: declared once, read from the environment, with all faults reported together.
 
-A field of Settings is the whole declaration: name, type, default, unit, and the table of cluster.toml that has a key of
-the same name, if any. The variable WANWU_<NAME> that the worker reads, the variables that scripts/render writes for
-every runtime, and the checks of the key in cluster.toml all derive from it.
+A field of Settings, or of Limits in limits.py, is the whole declaration: name, type, default, unit, and the table of
+cluster.toml that has a key of the same name, if any. The variable WANWU_<NAME> that the worker reads, the variables
+that scripts/render writes for every runtime, and the checks of the key in cluster.toml all derive from it.
 """
 
 import os
@@ -16,7 +16,7 @@ from typing import Any
 from worker.contract.cpu_list import parse_cpu_list
 from worker.contract.engines import ENGINES
 from worker.contract.files import read_variables
-from worker.contract.limits import LIMITS, queue_fault
+from worker.contract.limits import LIMITS, Limit, Limits, queue_fault
 
 PREFIX = "WANWU_"
 AUTO = "auto"  # the engine that the model folder chooses for this machine kind
@@ -87,22 +87,18 @@ def _choice(*choices: str, table: str | None = None) -> dict[str, object]:
     return _setting(f"one of {', '.join(choices)}", parse=parse, default=choices[0], table=table)
 
 
-def _limit(name: str) -> dict[str, object]:
-    limit = LIMITS[name]
-
+def _of_limit(name: str, limit: Limit) -> Setting:
     def parse(text: str) -> int:
         value = int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
         if not limit.allows(value):
             raise ValueError
         return int(text)
 
-    return _setting(
-        limit.needed, parse=parse, default=str(limit.default), unit=limit.unit, toml_type=int, table=LIMITS_TABLE
-    )
+    return Setting(name, limit.needed, parse, str(limit.default), limit.unit, int, LIMITS_TABLE)
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Limits):
     """The settings of one worker: its slot with CPUs and GPU, its model and its limits."""
 
     model_dir: Path = field(metadata=_setting("the path of the model folder to serve", parse=Path))
@@ -122,15 +118,6 @@ class Settings:
     )
     on_load_error: str = field(metadata=_choice(KEEP_RUNNING, EXIT))  # EXIT where a scheduler rolls back updates
     engine: str = field(metadata=_choice(AUTO, *ENGINES, table=TOP))
-    queue: int = field(metadata=_limit("queue"))
-    max_images: int = field(metadata=_limit("max_images"))
-    max_body_mb: int = field(metadata=_limit("max_body_mb"))
-    max_pixels: int = field(metadata=_limit("max_pixels"))
-    decode_mb: int = field(metadata=_limit("decode_mb"))
-    deadline_s: int = field(metadata=_limit("deadline_s"))
-    inference_limit_s: int = field(metadata=_limit("inference_limit_s"))
-    golden_check_s: int = field(metadata=_limit("golden_check_s"))
-    drain_s: int = field(metadata=_limit("drain_s"))
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -148,7 +135,10 @@ class Settings:
         return cls(**values)
 
 
-SETTINGS = {declared.name: Setting(declared.name, **declared.metadata) for declared in fields(Settings)}
+SETTINGS = {
+    **{one.name: Setting(one.name, **one.metadata) for one in fields(Settings) if one.name not in LIMITS},
+    **{name: _of_limit(name, limit) for name, limit in LIMITS.items()},
+}
 
 
 @cache
