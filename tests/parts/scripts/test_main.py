@@ -11,6 +11,7 @@ import pytest
 
 from scripts import commands
 from scripts.cluster.config import ROOT
+from worker.contract.settings import SETTINGS
 
 # Run in environments of their own.
 OWN_TOOLS = ("scripts.bench", "scripts.models.tools.", "scripts.client.wanwu_client.requests_transport")
@@ -30,7 +31,7 @@ def test_an_error_is_printed_line_by_line_without_a_traceback(tmp_path: Path) ->
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == (
         f"!! {cluster}: port: found 0, needed a port from 1 to 65535\n"
-        f"!! {cluster}: engine: found 7, needed one of auto, torch, openvino, onnxruntime\n"
+        f"!! {cluster}: engine: found 7, needed {SETTINGS['engine'].needed}\n"
     )
 
 

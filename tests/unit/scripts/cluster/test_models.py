@@ -7,6 +7,7 @@ from scripts.cluster import models
 from scripts.cluster.config import ROOT, Cluster, load_cluster, parse_cluster
 from scripts.cluster.models import ModelInfo, read_models
 from scripts.models.tools import rewrite
+from worker.contract.engines import ENGINES
 from worker.contract.machine import machine_kind
 
 GOOD = """loader = "timm"
@@ -118,7 +119,7 @@ def test_the_faults_of_all_folders_are_reported_at_once(tmp_path: Path) -> None:
     unknown = folder(tmp_path / "unknown", GOOD.replace("torch", "tensorflow"))
     assert error_lines(missing, good, unknown) == [
         f"c.toml: models/0/folder: {missing}: no such folder: name an existing one; is the models volume mounted?",
-        f"c.toml: models/2/folder: {unknown}/model.toml: engine/name: needs one of torch, openvino, onnxruntime, "
+        f"c.toml: models/2/folder: {unknown}/model.toml: engine/name: needs one of {', '.join(ENGINES)}, "
         "found 'tensorflow'",
     ]
 

@@ -11,6 +11,7 @@ from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.models import model_store
 from scripts.models.model_store import ModelSummary, StoredModel
 from worker.contract.engine import EngineSpec, Measurement
+from worker.contract.engines import ENGINES
 
 PHOTOS = ROOT / "worker/photos"
 Capture = pytest.CaptureFixture[str]
@@ -89,7 +90,7 @@ def test_an_engine_that_a_worker_would_refuse_is_a_fault(models: Path) -> None:
     manifest = models / "copy/model.toml"
     manifest.write_text(manifest.read_text().replace('name = "openvino"\nprecision', 'name = "fast"\nprecision'))
     assert model_store.read_summary(models / "copy").fault == (
-        f"{manifest}: engine/name: needs one of torch, openvino, onnxruntime, found 'fast'"
+        f"{manifest}: engine/name: needs one of {', '.join(ENGINES)}, found 'fast'"
     )
 
 

@@ -161,7 +161,7 @@ def test_prepared_names_are_those_that_engines_look_up() -> None:
 @pytest.mark.parametrize(
     ("text", "loader", "fault"),
     [
-        (SAFE.replace("torch", "tvm"), "timm", "engine/name: needs one of torch, openvino, onnxruntime, found 'tvm'"),
+        (SAFE.replace("torch", "tvm"), "timm", f"engine/name: needs one of {', '.join(ENGINES)}, found 'tvm'"),
         (SAFE.replace('"f32"', "32"), "timm", "engine/precision: needs one of f32, bf16, fp16, int8, found 32"),
         (SAFE.replace("f32", "int8"), "timm", "engine/precision: engine torch runs f32, bf16, fp16, found 'int8'"),
         (SAFE.replace("1, 4", "4"), "timm", "engine/batch_sizes: must contain 1 and no smaller number, found [4]"),

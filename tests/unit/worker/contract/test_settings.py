@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts.cluster.config import ROOT
+from worker.contract.engines import ENGINES
 from worker.contract.limits import LIMITS
 from worker.contract.settings import (
     SETTINGS,
@@ -74,7 +75,7 @@ def test_every_fault_is_reported_at_once() -> None:
         "WANWU_CPUS: found 'a', needed the CPUs of the slot, as in \"0-3,8\": correct it",
         'WANWU_BIND: found nothing, needed the address to listen on, as in "127.0.0.1:8081": set it',
         "WANWU_ON_LOAD_ERROR: found 'go', needed one of keep_running, exit: correct it",
-        "WANWU_ENGINE: found 'cuda', needed one of auto, torch, openvino, onnxruntime: correct it",
+        f"WANWU_ENGINE: found 'cuda', needed one of auto, {', '.join(ENGINES)}: correct it",
         "WANWU_QUEUE: found '0', needed a whole number from 1 to 512 (images): correct it",
     ]
 

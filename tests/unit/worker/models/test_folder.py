@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from worker.contract.engines import ENGINES
 from worker.contract.files import sha256
+from worker.contract.loaders import loaders_with
 from worker.contract.toml_reader import ModelError
 from worker.models.folder import read_folder, verify_files
 
@@ -144,8 +146,7 @@ def test_a_missing_folder_a_missing_model_toml_and_invalid_toml_differ(small: Pa
         (
             '"torchvision"',
             '"keras"',
-            "loader: needs one of checkpoint, zero_shot, transformers, timm, modelscope, torchvision, pt2, "
-            "openvino, onnx, found 'keras'",
+            f"loader: needs one of {', '.join(loaders_with(converted_to=''))}, found 'keras'",
         ),
         (
             'loader = "torchvision"\narchitecture = "resnet18"',
@@ -196,7 +197,7 @@ def test_a_missing_folder_a_missing_model_toml_and_invalid_toml_differ(small: Pa
         ("index = 1", "index = 2", "golden/0/label: 'dog' is not the label in line 2 ([])"),
         ("index = 1", "index = 0", "golden/0/label: 'dog' is not the label in line 0 (['猫', 'cat'])"),
         ("index = 1", "index = -1", "golden/0/label: 'dog' is not the label in line -1 ([])"),
-        ('name = "torch"', 'name = "onnx"', "engine/name: needs one of torch, openvino, onnxruntime, found 'onnx'"),
+        ('name = "torch"', 'name = "onnx"', f"engine/name: needs one of {', '.join(ENGINES)}, found 'onnx'"),
         ('"f32"', '"fp8"', "engine/precision: needs one of f32, bf16, fp16, int8, found 'fp8'"),
         ("[1, 4]", "[4]", "engine/batch_sizes: must contain 1 and no smaller number, found [4]"),
         ("[1, 4]", "[1, 0]", "engine/batch_sizes: must contain 1 and no smaller number, found [1, 0]"),

@@ -15,13 +15,15 @@ from safetensors.torch import load_file, save_file
 from tests import folders
 from tests.unit.worker.models.loaders.model_errors import PickledCommand, model_error
 from worker.contract.declarations import TORCH
-from worker.contract.loaders import loaders_with
+from worker.contract.loaders import LOADERS, loaders_with
+from worker.contract.model_files import STATE_DICTS
 from worker.contract.toml_reader import ModelError
 from worker.decode import Geometry
 from worker.engines import load_engine
 from worker.models import torchvision_ops
 from worker.models.folder import ModelFolder, read_folder
 from worker.models.loaders import describe, load_network
+from worker.models.loaders.detect import suffixes
 
 torchvision_ops.make_importable()
 
@@ -45,28 +47,23 @@ def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_loader_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:
-    assert error_text(tmp_path, "keras").endswith(
-        ": no loader 'keras'; needed one of checkpoint, zero_shot, transformers, timm, modelscope, torchvision, pt2, "
-        "openvino, onnx, tflite, tensorflow, paddle"
-    )
+    assert error_text(tmp_path, "keras").endswith(f": no loader 'keras'; needed one of {', '.join(LOADERS)}")
 
 
 def test_a_file_of_no_known_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.weights").touch()
     assert error_text(tmp_path / "m.weights") == (
-        "F/m.weights: not a known kind of file; "
-        "needed .safetensors, .pth, .pt, .th, .ckpt, .bin, .tar, .pt2, .xml, .onnx, .tflite, .pb, .pdmodel, or a folder"
+        f"F/m.weights: not a known kind of file; needed {', '.join(suffixes())}, or a folder"
     )
 
 
 def test_a_folder_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
+    markers = ", ".join(f"{loader.marker} ({name})" for name, loader in LOADERS.items() if loader.marker)
+    assert markers.startswith("network.py (checkpoint), open_clip_config.json, or config.json with model_type clip, ")
+    told = ", ".join(suffix for suffix in suffixes() if suffix not in STATE_DICTS)
     assert error_text(tmp_path / "m") == (
-        "F/m: cannot tell what kind of model this is; needed network.py (checkpoint), open_clip_config.json, or "
-        "config.json with model_type clip, chinese_clip, siglip (zero_shot), config.json with model_type "
-        "(transformers), config.json with architecture (timm), pytorch_model.pt (modelscope), "
-        "openvino_model.xml (openvino), model.onnx (onnx), saved_model.pb (tensorflow), NAME.json and "
-        "NAME.pdiparams (paddle), or a .pt2, .xml, .onnx, .tflite, .pb, .pdmodel file: name the loader"
+        f"F/m: cannot tell what kind of model this is; needed {markers}, or a {told} file: name the loader"
     )
 
 

@@ -11,6 +11,7 @@ import torch
 
 from tests import folders
 from tests.graphs import OnnxSpec, write_onnx
+from worker.contract.loaders import loaders_with
 from worker.contract.toml_reader import ModelError
 from worker.decode import Pixels
 from worker.models import torchvision_ops
@@ -216,5 +217,5 @@ def test_an_exported_network_gives_its_number_of_channels(tmp_path: Path, loader
         channels.adapt_description(found, 1)
     assert str(caught.value) == (
         f"CHANNELS: found 1, but networks of loader {loader} always take 4; "
-        "checkpoint, transformers, timm, modelscope, torchvision can be adapted"
+        f"{', '.join(loaders_with(can_refit=True))} can be adapted"
     )

@@ -13,6 +13,8 @@ from scripts.models.tools.prepare.effort import QUICK
 from scripts.models.tools.prepare.measure import Bench
 from tests.folders import SIZE, Bright, checkpoint_folder, finish, onnx_folder, openvino_folder, small_network
 from tests.unit.hardware import recorded
+from worker.contract.declarations import INT8
+from worker.contract.engines import ENGINES
 from worker.contract.machine import machine_kind
 from worker.models.folder import read_folder
 
@@ -82,13 +84,11 @@ def bench(folder: Path, quantised: bool = False, machine: str = "two-cores") -> 
 
 def test_everything_that_can_run_is_a_candidate(tmp_path: Path) -> None:
     torch_built = checkpoint_folder(tmp_path / "checkpoint")
-    assert list(map(str, measure.candidates(bench(torch_built)))) == [
-        "torch f32", "torch bf16", "openvino f32", "openvino bf16", "openvino int8", "onnxruntime f32",
-        "onnxruntime int8",
-    ]  # fmt: skip
+    every = [(engine, precision) for engine in ENGINES.values() for precision in engine.cpu]
+    assert list(map(str, measure.candidates(bench(torch_built)))) == [f"{one.name} {how}" for one, how in every]
     assert {candidate.machine for candidate in measure.candidates(bench(torch_built))} == {machine_kind()}
     ready = openvino_folder(tmp_path / "ready")
     assert list(map(str, measure.candidates(bench(ready)))) == ["openvino f32", "openvino bf16"]
     assert list(map(str, measure.candidates(bench(ready, quantised=True)))) == ["openvino int8"]
     exported = list(map(str, measure.candidates(bench(onnx_folder(tmp_path / "onnx")))))
-    assert exported == ["openvino f32", "openvino bf16", "onnxruntime f32"]
+    assert exported == [f"{one.name} {how}" for one, how in every if "onnx" in one.reads and how != INT8]
