@@ -144,6 +144,7 @@ def test_a_client_has_its_requests_a_second(tmp_path: Path) -> None:
             text = b"".join(iter(lambda: connection.recv(1 << 16), b""))
         assert text.count(b"HTTP/1.1 429 ") >= 10
         assert text.count(b"HTTP/1.1 429 ") == text.count(b"\r\nRetry-After: 1\r\n")
+        assert text.endswith(b'{"status": "alive"}')  # which no worker answers
 
 
 def test_refusals_are_errors_of_each_protocol(gateway: Gateway) -> None:

@@ -59,10 +59,10 @@ def test_nginx_conf_has_a_counter_for_each_class_and_keeps_the_smaller_ones_in_m
 
 
 def test_requests_a_second_are_those_that_workers_answer() -> None:
-    routes, main = ((ROOT / "nginx" / name).read_text() for name in ("routes.conf", "nginx.conf"))
-    location = re.search(r"^location ~ (\S+) \{$", routes, re.MULTILINE)
-    assert location
-    assert f'"~{location[1]}"  $client;' in main
+    start, location, *others = (ROOT / "nginx/routes.conf").read_text().split("\nlocation ")
+    assert [re.findall(r"set \$worker_client (\S+);", part) for part in (start, location)] == [['""'], ["$client"]]
+    assert not any("$worker_client" in part for part in others)
+    assert "proxy_pass http://$upstream;" in location
 
 
 def test_nginx_is_not_reloaded_again_before_its_old_processes_have_ended() -> None:
