@@ -12,9 +12,8 @@ from pathlib import Path
 
 from flask import Flask
 
-from worker.api import flask_app, predict_app
-from worker.api.routes import health as health_routes
-from worker.api.routes import hugging_face, inference_protocol, models, tensorflow_serving, torchserve, triton
+from worker.api import flask_app, openapi, predict_app
+from worker.api.routes import APIS
 from worker.api.service import Loaded, Service
 from worker.contract.limits import decoding_limit_s, decoding_processes
 from worker.contract.settings import EXIT, Settings, process_settings
@@ -60,11 +59,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     service = Service(settings, state, admission, metrics)
     loader = threading.Thread(target=_load, args=(service,), name="loader", daemon=True)
     app = flask_app.create(service)
-    app.register_blueprint(models.blueprint(service))
-    app.register_blueprint(hugging_face.blueprint(service))
-    for protocol in (inference_protocol, triton, tensorflow_serving, torchserve):
-        app.register_blueprint(protocol.blueprint(service))
-    app.register_blueprint(health_routes.blueprint(service))
+    for api in (*APIS, openapi):
+        app.register_blueprint(api.blueprint(service))
     predict_app.install(app, service)
     loader.start()
     return app

@@ -1,24 +1,12 @@
-"""The contract as an OpenAPI 3.1 document, built from the limits and names that the worker enforces."""
+"""The contract as an OpenAPI 3.1 document, of the routes' own descriptions and the limits that the worker enforces."""
 
-from worker.api.openapi_protocols import NAME, protocol_paths
-from worker.api.openapi_responses import ERROR, about, get, probe, refusal, responses
-from worker.api.parameters import HUGGING_FACE, PREDICT
-from worker.api.schemas import (
-    BYTES,
-    COUNT,
-    IN_TEXT,
-    NUMBER,
-    PARAMETERS,
-    TEXT,
-    TRUTH,
-    Json,
-    closed,
-    components,
-    list_of,
-    object_of,
-    ref,
-)
-from worker.contract.error_codes import ErrorCode
+from flask import Blueprint, jsonify
+from flask.typing import ResponseReturnValue
+
+from worker.api.operations import get
+from worker.api.routes import APIS
+from worker.api.schemas import Json, components
+from worker.api.service import Service
 from worker.contract.limits import (
     MAX_FIELD_BYTES,
     MAX_FORM_HEADER_BYTES,
@@ -32,10 +20,8 @@ from worker.contract.limits import (
 )
 from worker.contract.settings import Settings
 from worker.contract.version import VERSION
-from worker.decode import MIME_TYPES
 
-NUMBERED: Json = {"name": "number", "in": "path", "required": True, "schema": COUNT}
-PNG = "image/png"
+PATH = "/openapi.json"
 SECURITY: Json = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A key, where the service asks for one."},
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key in another header."},
@@ -46,6 +32,17 @@ BOUNDS = (
     f"{MAX_FORM_HEADER_BYTES} in all, and {MAX_FIELD_BYTES} bytes in a parameter; an answer at most {MAX_PREDICTIONS} "
     f"classes with labels or {MAX_SCORES} scores."
 )
+
+
+def blueprint(service: Service) -> Blueprint:
+    """Return the document's own route, bound to `service`."""
+    routes = Blueprint("openapi", __name__)
+
+    @routes.get(PATH)
+    def openapi() -> ResponseReturnValue:
+        return jsonify(document(service.settings))
+
+    return routes
 
 
 def document(settings: Settings) -> Json:
@@ -60,78 +57,16 @@ def document(settings: Settings) -> Json:
             f"A body, which may be compressed as gzip or deflate, has at most {settings.max_body_mb * MEBIBYTE} bytes, "
             "inflated, too. " + BOUNDS,
         },
-        "paths": {
-            "/predict": {"post": _predict(settings)},
-            "/models": {"get": _models()},
-            "/models/{name}": {"get": _model(), "post": _hugging_face()},
-            "/models/{name}/examples/{number}": {"get": _example()},
-            "/v2/health/live": {"get": get("Is the server alive?", object_of(live=TRUTH))},
-            "/v2/health/ready": {"get": probe("Does every model answer?", object_of(ready=TRUTH))},
-            **protocol_paths(settings),
-            "/livez": {"get": probe("Is the process alive?", object_of(status={"enum": ["alive", "stuck"]}))},
-            "/readyz": {"get": probe("Is it ready?", ref("Report"))},
-            "/openapi.json": {"get": get("This document", {"type": "object"})},
-        },
+        "paths": _paths(settings),
         "security": [{}, *({name: []} for name in SECURITY)],
         "components": {"schemas": components(), "securitySchemes": SECURITY},
     }
 
 
-def _predict(settings: Settings) -> Json:
-    """Describe /predict; its parameters may come in the query or in the body, so both list them."""
-    own = {name: PARAMETERS[name] for name in PREDICT}
-    in_text = {name: IN_TEXT[name] for name in PREDICT}
-    return {
-        "summary": f"Classify one image, or up to {settings.max_images}",
-        "parameters": [{"name": name, "in": "query", "schema": schema} for name, schema in in_text.items()],
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": {
-                    "schema": closed(required=["image"], image=list_of(BYTES, settings.max_images), **in_text),
-                },
-                **{mime: {"schema": BYTES} for mime in MIME_TYPES.values()},
-                "application/json": {"schema": _inputs(own, settings.max_images)},
-            },
-        },
-        "responses": responses({"oneOf": [ref("Answer"), ref("Answers")]}, PNG),
-    }
-
-
-def _models() -> Json:
-    models = object_of(models=list_of(ref("Model")))
-    return get("What is served", models, **{"503": refusal(ERROR, ErrorCode.NOT_READY)})
-
-
-def _model() -> Json:
-    return about("What a model knows and takes", ref("Model"), NAME, error=ERROR)
-
-
-def _example() -> Json:
-    found = about("An image to try the model on", {}, NAME, NUMBERED, error=ERROR)
-    found["responses"]["404"] = refusal(ERROR, ErrorCode.UNKNOWN_MODEL, ErrorCode.UNKNOWN_EXAMPLE)
-    found["responses"]["200"]["content"] = {mime: {"schema": BYTES} for mime in MIME_TYPES.values()}
-    return found
-
-
-def _hugging_face() -> Json:
-    own = {name: PARAMETERS[name] for name in HUGGING_FACE}
-    return {
-        "summary": "The Hugging Face Inference API for image classification, zero-shot likewise",
-        "parameters": [NAME, *({"name": name, "in": "query", "schema": IN_TEXT[name]} for name in own)],
-        "requestBody": {
-            "required": True,
-            "content": {
-                **{mime: {"schema": BYTES} for mime in MIME_TYPES.values()},
-                "application/json": {"schema": _inputs(own, 1, options={"type": ["object", "null"]})},
-            },
-        },
-        "responses": responses(list_of(object_of(label=TEXT, score=NUMBER))),
-    }
-
-
-def _inputs(parameters: dict[str, Json], most: int, **more: Json) -> Json:
-    own = {"type": "object", "properties": parameters, "additionalProperties": False}
-    image = {"type": "string", "contentEncoding": "base64"}
-    inputs = {"anyOf": [image, list_of(image, most) | {"minItems": 1}]}
-    return closed(required=["inputs"], inputs=inputs, parameters=own, **more)
+def _paths(settings: Settings) -> Json:
+    """Return the operations by path and method; two modules may have methods of one path."""
+    paths: Json = {}
+    for api in APIS:
+        for path, operations in api.paths(settings).items():
+            paths.setdefault(path, {}).update(operations)
+    return paths | {PATH: {"get": get("This document", {"type": "object"})}}

@@ -8,18 +8,15 @@ from flask import Flask
 
 from worker.api.request_context import REQUEST_ID, answered_error, begin, end
 from worker.api.routes import predict
-from worker.api.routes.predict import PATH
+from worker.api.routes.predict import METHOD, PATH
 from worker.api.service import Service
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-METHOD = "POST"
-
 
 def install(app: Flask, service: Service) -> None:
     """Let `app` answer `POST /predict` here; it still answers the route's other methods."""
-    app.add_url_rule(PATH, "predict", methods=[METHOD])
     app.wsgi_app = _in_front_of(app.wsgi_app, service)  # type: ignore[method-assign,assignment]
 
 

@@ -1,12 +1,14 @@
-"""Routes for machines: health, metrics and the OpenAPI document."""
+"""Routes for machines: health and metrics."""
 
 from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
 
-from worker.api.openapi import document
+from worker.api.operations import probe
 from worker.api.routes.models import model_info
+from worker.api.schemas import Json, object_of, ref
 from worker.api.service import Service
 from worker.contract.cpu_list import format_cpu_list
+from worker.contract.settings import Settings
 from worker.decode import MIME_TYPES, sniff
 from worker.process.health import BROKEN, READY
 
@@ -38,11 +40,15 @@ def blueprint(service: Service) -> Blueprint:
         data = service.model().folder.golden[0].image.read_bytes()
         return Response(data, content_type=MIME_TYPES[sniff(data) or ""])
 
-    @routes.get("/openapi.json")
-    def openapi() -> ResponseReturnValue:
-        return jsonify(document(service.settings))
-
     return routes
+
+
+def paths(_: Settings) -> Json:
+    """Describe the routes of the contract, which what the gate alone asks for is not part of."""
+    return {
+        "/livez": {"get": probe("Is the process alive?", object_of(status={"enum": ["alive", "stuck"]}))},
+        "/readyz": {"get": probe("Is it ready?", ref("Report"))},
+    }
 
 
 def _report(service: Service) -> dict[str, object]:

@@ -7,8 +7,12 @@ from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 
 from worker.api.best_classes import classify_one
+from worker.api.operations import IMAGES, NAME, in_query, inputs, post, responses
+from worker.api.parameters import HUGGING_FACE
+from worker.api.schemas import NUMBER, TEXT, Json, list_of, object_of
 from worker.api.service import Service
 from worker.api.uploads import FIELDS, JsonUpload, read_upload
+from worker.contract.settings import Settings
 
 
 class InferenceUpload(JsonUpload, frozen=True):
@@ -34,3 +38,15 @@ def blueprint(service: Service) -> Blueprint:
         return answered
 
     return routes
+
+
+def paths(_: Settings) -> Json:
+    """Describe the route."""
+    sent = IMAGES | {"application/json": inputs(1, *HUGGING_FACE, options={"type": ["object", "null"]})}
+    classify = post(
+        "The Hugging Face Inference API for image classification, zero-shot likewise",
+        [NAME, *in_query(*HUGGING_FACE)],
+        sent,
+        responses(list_of(object_of(label=TEXT, score=NUMBER))),
+    )
+    return {"/models/{name}": {"post": classify}}

@@ -9,22 +9,27 @@ import numpy as np
 from flask import Blueprint, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from worker.api.routes.tensors import HEADER_LENGTH, InferRequest, Output, encode_answer, read_request
-from worker.api.routes.triton import EXTENSIONS
+from worker.api.operations import NAME, PROTOCOL_ERROR, VERSIONED, about, get, post, probe, responses
+from worker.api.routes import triton
+from worker.api.routes.tensors import HEADER_LENGTH, INPUT, OUTPUT, InferRequest, Output, encode_answer, read_request
+from worker.api.schemas import BYTES, COUNT, TEXT, TRUTH, Json, list_of, object_of, ref, such_as
 from worker.api.service import Loaded, Service
 from worker.api.uploads import check_answer
 from worker.contract.languages import BOTH
-from worker.contract.limits import MAX_PREDICTIONS, MAX_SCORES
+from worker.contract.limits import MAX_IDENTIFIER_CHARACTERS, MAX_PREDICTIONS, MAX_SCORES
+from worker.contract.settings import Settings
 from worker.contract.version import VERSION
 from worker.pipeline.admission import Deadline
 from worker.pipeline.classifier import Classification
 
-SERVER = {"name": "wanwu", "version": VERSION, "extensions": EXTENSIONS}
+SERVER = {"name": "wanwu", "version": VERSION, "extensions": triton.EXTENSIONS}
+BINARY = "application/octet-stream"
 
 
 def blueprint(service: Service) -> Blueprint:
     """Return the routes, bound to `service`; every route of a model exists with and without a version."""
     routes = Blueprint("inference_protocol", __name__, url_prefix="/v2")
+    routes.register_blueprint(triton.blueprint(service))
 
     @routes.get("")
     def server() -> ResponseReturnValue:
@@ -67,6 +72,48 @@ def blueprint(service: Service) -> Blueprint:
     return routes
 
 
+def paths(settings: Settings) -> Json:
+    """Describe the routes, with Triton's among them."""
+    return {
+        "/v2/health/live": {"get": get("Is the server alive?", object_of(live=TRUTH))},
+        "/v2/health/ready": {"get": probe("Does every model answer?", object_of(ready=TRUTH))},
+        "/v2": {"get": get("The server", object_of(name=TEXT, version=TEXT, extensions=list_of(TEXT)))},
+        **triton.paths(),
+        **_paths_of_a_model("/v2/models/{name}", settings, NAME),
+        **_paths_of_a_model("/v2/models/{name}/versions/{version}", settings, NAME, VERSIONED),
+    }
+
+
+def _paths_of_a_model(path: str, settings: Settings, *named: Json) -> Json:
+    ready = object_of(name=TEXT, ready=TRUTH)
+    answer = object_of(model_name=TEXT, model_version=TEXT, id=TEXT, outputs=list_of({"type": "object"}))
+    infer = post(
+        "The Open Inference Protocol: images as BYTES [N], in JSON as base64 or as binary tensor data",
+        list(named),
+        {"application/json": _sent(settings.max_images), BINARY: BYTES},
+        responses(answer, BINARY, error=PROTOCOL_ERROR),
+    )
+    return {
+        path: {"get": about("A model's inputs and outputs", ref("Metadata"), *named)},
+        **triton.paths_of_a_model(path, *named),
+        f"{path}/ready": {"get": about("Does the model answer?", ready, *named, not_yet=ready)},
+        f"{path}/infer": {"post": infer},
+    }
+
+
+def _sent(max_images: int) -> Json:
+    """Return the schema of a request to infer, in JSON."""
+    image = TEXT | {"contentEncoding": "base64"}
+    images = list_of({"anyOf": [image, list_of(image, 1)]}, max_images)
+    shape = such_as(list_of(COUNT, 2), [1])
+    tensor = object_of(name={"const": INPUT}, datatype={"const": "BYTES"}, shape=shape, data=images)
+    options = {"type": "object", "properties": {"binary_data": TRUTH, "classification": COUNT}}
+    output = object_of(name={"const": OUTPUT}, parameters=options) | {"required": ["name"]}
+    inputs, outputs = list_of(tensor, 1) | {"minItems": 1}, list_of(output, 1) | {"minItems": 1}
+    identifier = TEXT | {"maxLength": MAX_IDENTIFIER_CHARACTERS}
+    return object_of(id=identifier, inputs=inputs, outputs=outputs) | {"required": ["inputs"]}
+
+
 def _metadata(service: Service, model: Loaded) -> dict[str, object]:
     return {
         "name": service.settings.model,
@@ -94,7 +141,7 @@ def _answer(service: Service, model: Loaded, sent: InferRequest, scores: np.ndar
     body, header_length = encode_answer(head, sent.output, _tensor(model, sent.output, scores))
     if header_length is None:
         return Response(body, content_type="application/json")
-    answer = Response(body, content_type="application/octet-stream")
+    answer = Response(body, content_type=BINARY)
     answer.headers[HEADER_LENGTH] = str(header_length)
     return answer
 

@@ -3,12 +3,17 @@
 from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
 
+from worker.api.operations import ERROR, IMAGES, NAME, about, get, of_kinds, refusal
+from worker.api.schemas import COUNT, Json, list_of, object_of, ref
 from worker.api.service import Loaded, Service
 from worker.contract.errors import ErrorCode, ServiceError, quoted
 from worker.contract.languages import BOTH
+from worker.contract.settings import Settings
 from worker.decode import MIME_TYPES, sniff
 from worker.models.input import Input
 from worker.models.output import Golden
+
+NUMBERED: Json = {"name": "number", "in": "path", "required": True, "schema": COUNT}
 
 
 def blueprint(service: Service) -> Blueprint:
@@ -36,6 +41,23 @@ def blueprint(service: Service) -> Blueprint:
         return Response(data, content_type=MIME_TYPES[sniff(data) or ""])
 
     return routes
+
+
+def paths(_: Settings) -> Json:
+    """Describe the routes."""
+    served = object_of(models=list_of(ref("Model")))
+    return {
+        "/models": {"get": get("What is served", served, **{"503": refusal(ERROR, ErrorCode.NOT_READY)})},
+        "/models/{name}": {"get": about("What a model knows and takes", ref("Model"), NAME, error=ERROR)},
+        "/models/{name}/examples/{number}": {"get": _example()},
+    }
+
+
+def _example() -> Json:
+    found = about("An image to try the model on", {}, NAME, NUMBERED, error=ERROR)
+    found["responses"]["404"] = refusal(ERROR, ErrorCode.UNKNOWN_MODEL, ErrorCode.UNKNOWN_EXAMPLE)
+    found["responses"]["200"]["content"] = of_kinds(IMAGES)
+    return found
 
 
 def model_info(service: Service, model: Loaded) -> dict[str, object]:

@@ -5,23 +5,47 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 import msgspec
+from flask import Blueprint
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from worker.api.body import Body
 from worker.api.candidates import take_candidates
+from worker.api.operations import IMAGES, in_query, inputs, post, responses
 from worker.api.parameters import PREDICT, Parameters, parse_parameters
 from worker.api.request_context import RequestContext, to_service_error
+from worker.api.schemas import BYTES, IN_TEXT, Json, closed, list_of, ref
 from worker.api.service import Loaded, Service
 from worker.api.uploads import Upload, check_answer, query, read_upload
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.contract.limits import MAX_PREDICTIONS
+from worker.contract.settings import Settings
 from worker.pipeline.classifier import Classification
 
-PATH = "/predict"
+METHOD, PATH = "POST", "/predict"
 # nginx/routes.conf has the location, nginx/nginx.conf reads the name.
 ACCEL_REDIRECT, BODY_MODEL, MAX_NAME = "X-Accel-Redirect", "X-Body-Model", 100
 JSON, PNG = "application/json", "image/png"
+
+
+def blueprint(_: Service) -> Blueprint:
+    """Return the route, by which Flask refuses other methods: predict_app.py has answered its own before."""
+    routes = Blueprint("predict", __name__)
+    routes.add_url_rule(PATH, "predict", methods=[METHOD])
+    return routes
+
+
+def paths(settings: Settings) -> Json:
+    """Describe the route; its parameters may come in the query or in the body, so both list them."""
+    in_text = {name: IN_TEXT[name] for name in PREDICT}
+    form = closed(required=["image"], image=list_of(BYTES, settings.max_images), **in_text)
+    classify = post(
+        f"Classify one image, or up to {settings.max_images}",
+        in_query(*PREDICT),
+        {"multipart/form-data": form, **IMAGES, JSON: inputs(settings.max_images, *PREDICT)},
+        responses({"oneOf": [ref("Answer"), ref("Answers")]}, PNG),
+    )
+    return {PATH: {"post": classify}}
 
 
 def to_json(body: dict[str, object]) -> bytes:

@@ -14,11 +14,14 @@ from flask.typing import ResponseReturnValue
 from worker.api import json_text
 from worker.api.base64_text import decode_base64
 from worker.api.best_classes import best_classes, model_and_parameters
-from worker.api.parameters import Parameters
+from worker.api.operations import NAME, PROTOCOL_ERROR, VERSIONED, about, get, in_json, in_query, post, responses
+from worker.api.parameters import HUGGING_FACE, Parameters
+from worker.api.schemas import COUNT, NUMBER, TEXT, TRUTH, Json, list_of, object_of
 from worker.api.service import Loaded, Service
 from worker.api.uploads import check_answer, check_count
 from worker.contract.errors import ErrorCode, ServiceError, quoted
 from worker.contract.limits import MAX_PREDICTIONS
+from worker.contract.settings import Settings
 from worker.pipeline.classifier import Classification
 
 NEEDED = 'an object with `instances`, a list of {"b64": "<base64>"}'
@@ -109,3 +112,28 @@ def _prediction(
     columns = {"labels": "label", "classes": "index", "scores": "score"}
     found = {column: [row[name] for row in rows] for column, name in columns.items()}
     return found | ({KEY: instance[KEY]} if isinstance(instance, dict) and KEY in instance else {})
+
+
+def paths(settings: Settings) -> Json:
+    """Describe the routes."""
+    return {
+        "/v1/models": {"get": get("The models' names", object_of(models=list_of(TEXT)))},
+        **_of_a_model("/v1/models/{name}", settings, NAME),
+        **_of_a_model("/v1/models/{name}/versions/{version}", settings, NAME, VERSIONED),
+    }
+
+
+def _of_a_model(path: str, settings: Settings, *named: Json) -> Json:
+    version = object_of(version=TEXT, state=TEXT, status=object_of(error_code=TEXT, error_message=TEXT))
+    status = object_of(name=TEXT, ready=TRUTH, model_version_status=list_of(version))
+    image = object_of(b64={"type": "string", "contentEncoding": "base64"})
+    instances = list_of(image, settings.max_images) | {"minItems": 1}
+    sent = object_of(instances=instances, parameters=in_json(*HUGGING_FACE)) | {"required": ["instances"]}
+    row = object_of(labels=list_of(TEXT), classes=list_of(COUNT), scores=list_of(NUMBER))
+    predict = post(
+        "TensorFlow Serving and KServe's v1 protocol: the best classes of each instance",
+        [*named, *in_query(*HUGGING_FACE)],
+        {"application/json": sent},
+        responses(object_of(predictions=list_of(row)), error=PROTOCOL_ERROR),
+    )
+    return {path: {"get": about("A model's state", status, *named)}, f"{path}:predict": {"post": predict}}

@@ -9,17 +9,19 @@ from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 from prometheus_client import Histogram
 
+from worker.api.operations import about, get
 from worker.api.routes.tensors import INPUT, OUTPUT
+from worker.api.schemas import COUNT, TEXT, Json, list_of, object_of
 from worker.api.service import Loaded, Service
 from worker.process.statistics import NANOSECONDS
 
-INDEX = "/v2/repository/index"
 EXTENSIONS = ["classification", "binary_tensor_data", "model_configuration", "statistics"]
-MODEL = ("/v2/models/<name>", "/v2/models/<name>/versions/<version>")
+MODEL = ("/models/<name>", "/models/<name>/versions/<version>")
+STAGES = ("success", "fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss")
 
 
 def blueprint(service: Service) -> Blueprint:
-    """Return the routes, bound to `service`; every route of a model exists with and without a version."""
+    """Return the routes below /v2, bound to `service`; every route of a model exists with and without a version."""
     routes = Blueprint("triton", __name__)
 
     @routes.get(f"{MODEL[0]}/config")
@@ -29,13 +31,13 @@ def blueprint(service: Service) -> Blueprint:
 
     @routes.get(f"{MODEL[0]}/stats")
     @routes.get(f"{MODEL[1]}/stats")
-    @routes.get("/v2/models/stats")
+    @routes.get("/models/stats")
     def stats(name: str | None = None, version: str | None = None) -> ResponseReturnValue:
         model = service.model(name, version)
         service.deferred.run_all()
         return jsonify(model_stats=[_stats(service, model)])
 
-    @routes.post(INDEX)
+    @routes.post("/repository/index")
     def index() -> ResponseReturnValue:
         # The gateway answers for all models; this is what it would say of one.
         found = service.loaded.folder.version if service.loaded else ""
@@ -43,6 +45,34 @@ def blueprint(service: Service) -> Blueprint:
         return jsonify([{"name": service.settings.model, "version": found, "state": state, "reason": reason}])
 
     return routes
+
+
+def paths() -> Json:
+    """Describe the routes of no model."""
+    row = object_of(name=TEXT, version=TEXT, state={"enum": ["READY", "UNAVAILABLE"]}, reason=TEXT)
+    return {
+        "/v2/models/stats": {"get": get("What the worker has answered", _statistics())},
+        "/v2/repository/index": {"post": get("The models and their states", list_of(row))},
+    }
+
+
+def paths_of_a_model(path: str, *named: Json) -> Json:
+    """Describe the routes of the model at `path`, whose parameters are `named`."""
+    some = list_of({"type": "object"})
+    config = object_of(name=TEXT, platform=TEXT, backend=TEXT, max_batch_size=COUNT, input=some, output=some)
+    return {
+        f"{path}/config": {"get": about("A model's configuration, as Triton writes it", config, *named)},
+        f"{path}/stats": {"get": about("What the worker has answered", _statistics(), *named)},
+    }
+
+
+def _statistics() -> Json:
+    stats = object_of(**dict.fromkeys(STAGES, object_of(count=COUNT, ns=COUNT)))
+    one = object_of(
+        name=TEXT, version=TEXT, last_inference=COUNT, inference_count=COUNT, execution_count=COUNT,
+        inference_stats=stats, batch_stats=list_of({"type": "object"}),
+    )  # fmt: skip
+    return object_of(model_stats=list_of(one))
 
 
 def _config(service: Service, model: Loaded) -> dict[str, Any]:

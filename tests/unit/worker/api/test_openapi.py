@@ -8,9 +8,8 @@ import pytest
 from scripts.cluster.config import ROOT
 from tests.unit.worker.contract.test_settings import COMPLETE
 from worker.api.openapi import document
-from worker.api.openapi_responses import NOT_TO_IMAGES
+from worker.api.operations import NOT_TO_IMAGES
 from worker.api.parameters import HUGGING_FACE, PREDICT, Parameters
-from worker.api.routes.triton import INDEX
 from worker.api.schemas import PARAMETERS
 from worker.app import create_app
 from worker.contract.error_codes import ErrorCode, Sender
@@ -21,6 +20,7 @@ from worker.models.labels import LANGUAGES
 
 SETTINGS = Settings.from_env(COMPLETE | {"WANWU_MAX_IMAGES": "7"})
 DOCUMENT = document(SETTINGS)
+INDEX = "/v2/repository/index"  # takes no image
 POSTS = {path: methods["post"] for path, methods in DOCUMENT["paths"].items() if "post" in methods and path != INDEX}
 INSIDE_ONLY = {("get", "/metrics"), ("get", "/golden")}  # not part of the contract with clients
 

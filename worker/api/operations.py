@@ -1,8 +1,12 @@
-"""The responses of the OpenAPI document: answers, errors by status, and what all share."""
+"""What the routes' descriptions in the OpenAPI document share: parameters, bodies, answers, errors by status."""
 
-from worker.api.schemas import BYTES, COUNT, TEXT, Json, ref
+from worker.api.schemas import BYTES, COUNT, IN_TEXT, PARAMETERS, TEXT, Json, closed, list_of, ref
 from worker.contract.error_codes import ErrorCode, Sender
+from worker.decode import MIME_TYPES
 
+NAME: Json = {"name": "name", "in": "path", "required": True, "schema": TEXT}
+VERSIONED: Json = {"name": "version", "in": "path", "required": True, "schema": TEXT}
+IMAGES: Json = dict.fromkeys(MIME_TYPES.values(), BYTES)  # an image as a body, by media type
 ERROR, PROTOCOL_ERROR = ref("Error"), ref("ProtocolError")
 OF_KEYS = (401, 403)  # statuses
 NOT_TO_IMAGES = (ErrorCode.UNKNOWN_EXAMPLE, ErrorCode.UNKNOWN_ROUTE, ErrorCode.METHOD_NOT_ALLOWED)
@@ -10,6 +14,34 @@ NOT_TO_IMAGES = (ErrorCode.UNKNOWN_EXAMPLE, ErrorCode.UNKNOWN_ROUTE, ErrorCode.M
 
 def get(summary: str, schema: Json, **others: Json) -> Json:
     return {"summary": summary, "responses": {"200": content("The answer", schema), **others}}
+
+
+def post(summary: str, parameters: list[Json], bodies: Json, answers: Json) -> Json:
+    """Describe a route that takes a body of one of `bodies`: schemas by media type."""
+    body = {"required": True, "content": of_kinds(bodies)}
+    return {"summary": summary, "parameters": parameters, "requestBody": body, "responses": answers}
+
+
+def of_kinds(schemas: Json) -> Json:
+    return {kind: {"schema": schema} for kind, schema in schemas.items()}
+
+
+def in_query(*names: str) -> list[Json]:
+    """Return the description of the parameters `names` in the query."""
+    return [{"name": name, "in": "query", "schema": IN_TEXT[name]} for name in names]
+
+
+def in_json(*names: str) -> Json:
+    """Return the schema of an object in which JSON may have the parameters `names`."""
+    own = {name: PARAMETERS[name] for name in names}
+    return {"type": "object", "properties": own, "additionalProperties": False}
+
+
+def inputs(most: int, *names: str, **more: Json) -> Json:
+    """Return the schema of JSON with up to `most` images in base64, the parameters `names` and `more`."""
+    image = {"type": "string", "contentEncoding": "base64"}
+    images = {"anyOf": [image, list_of(image, most) | {"minItems": 1}]}
+    return closed(required=["inputs"], inputs=images, parameters=in_json(*names), **more)
 
 
 def probe(summary: str, schema: Json) -> Json:
