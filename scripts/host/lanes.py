@@ -14,9 +14,9 @@ from scripts.cluster.config import ROOT
 
 FAULTS = ("FAILED ", "ERROR ")  # pytest's summary starts the line of a test that did not pass with these
 POLL_INTERVAL_S = 0.5
-# Commands that run at once: some wait for a process or the disk while the others keep the cores busy. With one more
-# than there are cores, a quarter of the processor time was left; five on two cores took twice the processor time.
-AT_ONCE = len(os.sched_getaffinity(0)) + 2
+# Commands that run at once: one waits for a process or the disk while the others keep the cores busy. More would only
+# wait for the cores: on two of them four at once took longer than three, and five twice the processor time.
+AT_ONCE = len(os.sched_getaffinity(0)) + 1
 
 
 @dataclass
