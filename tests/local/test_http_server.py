@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from tests import folders, images
-from tests.local.test_worker import FAINT, RED, later
-from tests.local.worker_harness import WorkerProcess, running
+from tests.local.worker_harness import FAINT, RED, WorkerProcess, later, running
 from tests.wait import TIMEOUT_S, until
 
 READ = 1 << 20

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from tests.local.gateway_harness import Reply
 from tests.local.test_http_server import connected, head
-from tests.local.test_worker import GREY, RED, WHITE, in_flight
-from tests.local.worker_harness import form, running
+from tests.local.worker_harness import GREY, RED, WHITE, form, in_flight, running
 from tests.wait import until
 
 MAPS, BULKS, VICTIMS, REQUESTS, IMAGES = 8, 3, 8, 16, 16

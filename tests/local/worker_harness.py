@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from urllib3 import encode_multipart_formdata
 
+from tests import folders, images
 from tests.local.gateway_harness import ROOT, Reply, ask
 from tests.service import free_ports
 from tests.wait import TIMEOUT_S, until
@@ -23,6 +25,9 @@ CPU = min(os.sched_getaffinity(0))
 START_S = 300  # until a worker that imports torch is ready, on a very busy machine
 JSON = {"Content-Type": "application/json"}
 PNG = {"Content-Type": "image/png"}
+RED, GREY, WHITE = (images.encoded(folders.image(colour), "PNG") for colour in (folders.RED, folders.GREY, (255,) * 3))
+# The slow model needs a third of a second for it on a core of its own, and less than the deadline on a busy one.
+FAINT = images.encoded(folders.image((120, 120, 120)), "PNG")
 
 
 def environment(model_dir: Path, port: int, **settings: object) -> dict[str, str]:
@@ -127,3 +132,24 @@ def form(*images: tuple[str, bytes], field: str = "image", **fields: str) -> tup
     parts: list[tuple[str, Any]] = [(field, image) for image in images]
     body, content_type = encode_multipart_formdata([*parts, *fields.items()])
     return body, {"Content-Type": content_type}
+
+
+def later(worker: WorkerProcess, *images: bytes) -> "Future[Reply]":
+    """Send one request on a thread of its own; returns once its images are inside the worker, next to those before."""
+    before = in_flight(worker)
+    pool = ThreadPoolExecutor(1)
+    body, headers = form(*[("", image) for image in images])
+    answer = pool.submit(worker.ask, "POST", "/predict", body, headers)
+    pool.shutdown(wait=False)
+    until("the images are inside", lambda: in_flight(worker) == before + len(images))
+    return answer
+
+
+def in_flight(worker: WorkerProcess) -> int:
+    count: int = worker.ask("GET", "/readyz").json["in_flight"]
+    return count
+
+
+def best(reply: Reply) -> str:
+    label: str = reply.json["predictions"][0]["label_en"]
+    return label

@@ -1,4 +1,4 @@
-"""The client against a server that answers as each test says; the real service is in tests/local/test_clients.py."""
+"""The client against a server that answers as each test says; the real service is in tests/local/clients."""
 
 import io
 import json
