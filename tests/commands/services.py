@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import requests
+
 from tests import in_process
 from tests.cluster.load import OpenLoad, open_load
+from tests.processes import stat
 from tests.service import LONGEST_DEADLINE, NO_DRAIN, Service
 from tests.wait import until
 from worker.contract.limits import LIMITS
@@ -36,3 +39,22 @@ def nothing_lost(service: Service, image: Path, *models: str) -> Iterator[OpenLo
     assert load.lost == []
     assert {worker.rpartition("-")[0] for worker in load.workers()} == set(models)
     assert {worker.rpartition("-")[0] for worker in load.workers(end)} == {models[-1]}
+
+
+def processes(service: Service) -> dict[str, int]:
+    """The process ids of the workers' masters, by worker name."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            environ = dict(part.split("=", 1) for part in (entry / "environ").read_text().split("\0") if "=" in part)
+            parent = int(stat(entry)[1])
+        except OSError:
+            continue
+        if environ.get("HOME") == str(service.run_dir) and "WANWU_WORKER" in environ:
+            found[int(entry.name)] = (environ["WANWU_WORKER"], parent)
+    return {name: pid for pid, (name, parent) in found.items() if parent not in found}
+
+
+def workers_in(service: Service) -> set[str]:
+    status = requests.get(f"{service.endpoint}/status", timeout=60).json()
+    return {worker["worker"] for worker in status["workers"] if worker["in"]}

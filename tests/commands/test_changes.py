@@ -19,8 +19,7 @@ import requests
 
 from scripts.cluster.config import ROOT
 from scripts.host.environments import SERVE
-from tests.commands.services import ONE_WORKER, PATIENT, nothing_lost
-from tests.commands.test_make import processes, workers_in
+from tests.commands.services import ONE_WORKER, PATIENT, nothing_lost, processes, workers_in
 from tests.folders import openvino_folder
 from tests.invalid_models import wrong_answer
 from tests.service import Service, bare_environment, create, free_ports, table

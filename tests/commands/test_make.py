@@ -2,12 +2,9 @@
 
 import json
 import os
-import re
-import shlex
 import shutil
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,20 +14,16 @@ from pathlib import Path
 import pytest
 import requests
 
-from scripts.cluster.config import load_cluster
-from scripts.cluster.models import read_models
 from scripts.runtimes.preflight import has_ipv6, port_faults
 from scripts.runtimes.run_directory import run_dir
-from tests.commands.services import LONGEST, ONE_WORKER, PATIENT, make_here, nothing_lost
-from tests.folders import openvino_folder, torchvision_folder
+from tests.commands.services import LONGEST, ONE_WORKER, PATIENT, make_here, nothing_lost, processes, workers_in
+from tests.folders import openvino_folder
 from tests.processes import stat
-from tests.service import PHOTOS, Service, create, table
+from tests.service import Service, create, table
 from tests.wait import until
-from worker.models.folder import read_folder
 
 PAGE = "https://intra.example.org"
 ORPHANS = "-- supervisord is gone: ending the processes it left behind"
-READY_LINE = re.compile(r"ready: (http://127\.0\.0\.1:\d+)/")
 
 
 @pytest.fixture(scope="module")
@@ -47,20 +40,6 @@ def running(bright: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     service.up()
     yield service
     service.down()
-
-
-def processes(service: Service) -> dict[str, int]:
-    """The process ids of the workers' masters, by worker name."""
-    found = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            environ = dict(part.split("=", 1) for part in (entry / "environ").read_text().split("\0") if "=" in part)
-            parent = int(stat(entry)[1])
-        except OSError:
-            continue
-        if environ.get("HOME") == str(service.run_dir) and "WANWU_WORKER" in environ:
-            found[int(entry.name)] = (environ["WANWU_WORKER"], parent)
-    return {name: pid for pid, (name, parent) in found.items() if parent not in found}
 
 
 def session(leader: int) -> dict[int, str]:
@@ -90,11 +69,6 @@ class Unsupervised:
         for pid in [pid for pid, line in self.left.items() if part and part in line]:
             os.kill(pid, signal.SIGKILL)
         until("they are gone", lambda: not part or not any(part in line for line in self.left.values()))
-
-
-def workers_in(service: Service) -> set[str]:
-    status = requests.get(f"{service.endpoint}/status", timeout=60).json()
-    return {worker["worker"] for worker in status["workers"] if worker["in"]}
 
 
 def test_the_lines_of_one_request_are_found_in_all_logs(running: Service) -> None:
@@ -278,133 +252,6 @@ def test_an_nginx_of_a_run_directory_that_was_deleted_is_ended_by_up_and_by_down
         assert not unsupervised.left
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A service of `photos` and of `small`, which needs torch, and what `make up` printed."""
-
-    service: Service
-    small: Path
-    printed: str
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    small = torchvision_folder(tmp_path_factory.mktemp("torch") / "small")
-    service = create(tmp_path_factory.mktemp("pair"), PHOTOS + table("small", small), PATIENT)
-    yield Pair(service, small, service.up())
-    service.down()
-
-
-def test_up_ends_with_the_endpoint_a_curl_line_and_the_answer_in_both_languages(pair: Pair) -> None:
-    service, printed = pair.service, pair.printed
-    golden = read_models(load_cluster(service.cluster))["photos"].golden
-    curl = next(line.strip() for line in printed.splitlines() if line.strip().startswith("curl "))
-    answer = subprocess.run(shlex.split(curl), cwd=service.root, capture_output=True, text=True, check=True).stdout
-    best = json.loads(answer)["predictions"][0]
-    assert str(golden.relative_to(service.root)) in curl
-    assert READY_LINE.search(printed).group(1) == service.endpoint  # type: ignore[union-attr]
-    assert f"{best['score']:7.1%}  {best['label_zh']}  {best['label_en']}" in printed
-    assert re.search(r"[\u4e00-\u9fff]", best["label_zh"])
-
-
-def test_two_models_are_reached_by_name_and_the_first_is_the_default(pair: Pair) -> None:
-    image = (pair.small / "golden/one.png").read_bytes()
-    asked = {"default": "/predict", "photos": "/predict?model=photos", "small": "/predict?model=small"}
-    answers = {name: _post(pair.service, path, image).json() for name, path in asked.items()}
-    assert {name: answer["worker"] for name, answer in answers.items()} == {
-        "default": "photos-0", "photos": "photos-0", "small": "small-0"
-    }  # fmt: skip
-    assert answers["small"]["predictions"][0]["index"] == read_folder(pair.small).golden[0].index
-    unknown = _post(pair.service, "/predict?model=nope", image)
-    assert unknown.status_code == 404
-    assert unknown.json()["error"]["code"] == "unknown_model"
-    assert "photos, small" in unknown.json()["error"]["message"]
-
-
-def test_a_model_that_needs_torch_gets_it_and_the_others_do_not(pair: Pair) -> None:
-    status = requests.get(f"{pair.service.endpoint}/status", timeout=60).json()
-    assert {worker["worker"]: worker["engine"] for worker in status["workers"]} == {
-        "photos-0": "openvino", "small-0": "torch"
-    }  # fmt: skip
-
-
-def test_down_leaves_no_process_no_port_and_no_file_but_the_logs(pair: Pair) -> None:
-    service = pair.service
-    assert len(processes(service)) == 2
-    service.down()
-    assert [path.name for path in service.run_dir.iterdir()] == ["logs"]
-    assert not processes(service)
-    assert sorted(path.name for path in service.cluster.parent.iterdir()) == ["cluster.toml", "run", "run.history"]
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", service.port)) != 0
-    assert make_here(service, "down").stdout == "nothing is running\n"
-
-
-def _refused(service: Service, target: str = "up") -> list[str]:
-    """The lines with which `make` refuses; nothing may be left running or half-written."""
-    done = make_here(service, target)
-    assert done.returncode != 0
-    assert not processes(service)
-    return [line.removeprefix("!! ") for line in done.stderr.splitlines() if line.startswith("!! ")]
-
-
-def test_a_port_in_use_is_named(bright: Path, tmp_path: Path) -> None:
-    service = create(tmp_path, table("bright", bright))
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", service.port + 1))
-        holder.listen()
-        assert _refused(service) == [
-            f"port {service.port + 1}: already in use: stop the process that listens there, or set another port"
-        ]
-    assert not service.run_dir.exists()
-
-
-def test_a_changed_weight_is_named_and_nothing_is_left_running(bright: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "changed"
-    shutil.copytree(bright, folder)
-    with (folder / "model.bin").open("ab") as file:
-        file.write(b"!")
-    service = create(tmp_path / "service", table("bright", folder), PATIENT + ONE_WORKER)
-    (line,) = _refused(service)[-1:]
-    assert re.fullmatch(
-        r"bright-\d is broken: changed/model.bin: sha256 is \w{64}, model.toml says \w{64}; copy the file again",
-        line,
-    )
-    # Its logs are there still, and another runtime may serve from here now.
-    assert (service.run_dir / "logs/bright-0.log").exists()
-    assert run_dir(service.run_dir).runtime is None
-
-
-def test_a_model_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    service = create(tmp_path, table("bright", Path("/no/such/folder")))
-    assert _refused(service) == [
-        f"{service.cluster}: models/0/folder: /no/such/folder: no such folder: "
-        "name an existing one; is the models volume mounted?"
-    ]
-
-
-def test_every_fault_of_the_cluster_file_is_named_at_once(tmp_path: Path) -> None:
-    service = create(tmp_path, PHOTOS, '[[servers]]\ngpu = "auto"\nworkers = 0\n')
-    assert _refused(service) == [
-        f'{service.cluster}: servers/0/gpu: unknown key, did you mean "gpus"?',
-        f'{service.cluster}: servers/0/workers: found 0, needed "auto" or a whole number from 1',
-    ]
-
-
-def test_a_run_directory_too_deep_for_sockets_is_named(tmp_path: Path) -> None:
-    service = create(tmp_path)
-    deep = Service(service.cluster, tmp_path / ("deep" * 30), service.port)
-    (line,) = _refused(deep)
-    assert line.startswith(f"{deep.run_dir}: found a path that makes its socket paths longer than 107 bytes")
-
-
-def test_commands_that_need_a_running_service_say_so(tmp_path: Path) -> None:
-    service = create(tmp_path)
-    assert _refused(service, "status") == [f"no gateway answers at {service.endpoint}: run `make up`"]
-    assert _refused(service, "rollout") == ["nothing is running here: run `make up` first"]
-    assert _refused(service, "logs") == [f"{service.run_dir}/logs: no logs: nothing was started here, run `make up`"]
-
-
 def gate(service: Service) -> int:
     """The process id of the gate that probes."""
     members = f"{service.run_dir}/gateway/rendered/members.json".encode()
@@ -414,10 +261,6 @@ def gate(service: Service) -> int:
 def gate_starts(service: Service) -> int:
     """How often a gate has started, as its log says."""
     return (service.run_dir / "logs/gate.log").read_text().count('"started"')
-
-
-def _post(service: Service, path: str, image: bytes) -> requests.Response:
-    return requests.post(service.endpoint + path, data=image, headers={"Content-Type": "image/png"}, timeout=60)
 
 
 def _read(path: Path) -> bytes:

@@ -18,8 +18,7 @@ import pytest
 import requests
 
 from scripts.models import model_store
-from tests.commands.services import PATIENT, make_here, nothing_lost
-from tests.commands.test_make import processes, workers_in
+from tests.commands.services import PATIENT, make_here, nothing_lost, processes, workers_in
 from tests.folders import openvino_folder, slow_folder, torchvision_folder
 from tests.invalid_models import crashing, wrong_weights
 from tests.service import PHOTOS, Service, bare_environment, create, table
