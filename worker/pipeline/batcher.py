@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-import msgspec
 import numpy as np
 
 from worker.contract.errors import ErrorCode, ServiceError, internal_error
+from worker.pipeline.batch_plan import plan_batches
 from worker.pipeline.engine_guard import EngineGuard, check_outputs, describe
+from worker.pipeline.pending_input import InferenceResult, PendingInput
 from worker.pipeline.turns import Turns
 
 INTERACTIVE_WINDOW_S = 1.0  # so long after an ordinary input the next one must not meet a large batch of the background
@@ -22,66 +23,11 @@ log = logging.getLogger(__name__)
 Infer = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
-class InferenceResult(msgspec.Struct, frozen=True):
-    """One input's float32 logits [classes], and its seconds in the queue and in the engine."""
-
-    logits: np.ndarray
-    queue_s: float
-    inference_s: float
-
-
-class PendingInput:
-    """One input, queued or running, and later its result.
-
-    It uses a bare lock: a `concurrent.futures.Future`, with its condition, cost 0.2 ms more an image, because its
-    code has left the processor's caches after every inference.
-    """
-
-    __slots__ = ("_done", "_result", "background", "cancelled", "image", "submitted")
-
-    def __init__(self, image: np.ndarray, background: bool) -> None:
-        self.image, self.background = image, background
-        self.submitted = time.monotonic()
-        self.cancelled = False
-        self._result: InferenceResult | Exception | None = None
-        self._done = threading.Lock()
-        self._done.acquire()
-
-    def wait(self, seconds: float) -> bool:
-        """Return whether the input is done within `seconds`."""
-        if not self._done.acquire(timeout=max(0.0, seconds)):
-            return False
-        self._done.release()
-        return True
-
-    def result(self, timeout: float) -> InferenceResult:
-        """Return the result; raise what the engine raised, or TimeoutError after `timeout` seconds."""
-        if self._result is None and not self.wait(timeout):
-            raise TimeoutError
-        if isinstance(self._result, InferenceResult):
-            return self._result
-        raise self._result or RuntimeError("done without a result")
-
-    def cancel(self) -> None:
-        """Drop the input from the queue; one that runs already is not stopped."""
-        self.cancelled = True
-
-    def set_result(self, result: InferenceResult | Exception) -> None:
-        """Store the result and wake whoever waits for it. To be called once."""
-        self._result = result
-        self._done.release()
-
-    def fail(self, error: Exception) -> None:
-        """Store `error` unless there is a result."""
-        if self._result is None:
-            self.set_result(error)
-
-
 class Batcher:
     """Run `infer` (inputs, each uint8 [H, W, C] -> float32 logits [N, outputs]) in batches, on one thread.
 
     `seconds` maps every prepared batch size to its duration, in any unit; waiting inputs are split into the batches
-    that take least time together (`plan_batches`). An input that finds the engine idle runs at once, and batches
+    that take least time together (batch_plan.py). An input that finds the engine idle runs at once, and batches
     form while the engine is busy, so that batching never adds a delay. Only with `wait_s` above 0 does an input
     wait that many seconds from its arrival for others to join. `observe` is called with the size of every batch.
 
@@ -207,18 +153,3 @@ class Batcher:
             return error
         errors = [self._run_batch([pending]) for pending in batch]
         return error if all(errors) else None
-
-
-def plan_batches(seconds: Mapping[int, float]) -> list[int]:
-    """Return, for each n from 0 to the largest batch size, how many inputs to run first when n are waiting.
-
-    Dynamic programming over n finds the split into batches with the least total of `seconds`; the result is the
-    split's first batch, the larger one of equally fast splits. A batch may run partly empty if that is faster than
-    several small ones.
-    """
-    total, first_batch = [0.0], [0]
-    for waiting in range(1, max(seconds) + 1):
-        best, size = min((spent + total[max(0, waiting - size)], -size) for size, spent in seconds.items())
-        total.append(best)
-        first_batch.append(min(waiting, -size))
-    return first_batch

@@ -9,7 +9,7 @@ import numpy as np
 
 from worker.contract.errors import ErrorCode, ServiceError
 from worker.pipeline.admission import Deadline
-from worker.pipeline.batcher import InferenceResult, PendingInput
+from worker.pipeline.pending_input import InferenceResult, PendingInput
 from worker.pipeline.running import Running
 from worker.pipeline.turns import Turnstile
 

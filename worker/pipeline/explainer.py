@@ -7,9 +7,9 @@ import numpy as np
 
 from worker.models.scores import Output
 from worker.pipeline.admission import Deadline
-from worker.pipeline.batcher import PendingInput
 from worker.pipeline.classifier import Head, Submit, result_of
 from worker.pipeline.heat_map import HeatMap, evidence, heat, occlusions
+from worker.pipeline.pending_input import PendingInput
 
 # Inputs of one heat map in the queue at once: one runs while the next is made. With more, fewer heat maps would fit
 # into their share of the queue.
