@@ -27,7 +27,7 @@ from scripts.cluster.tables import contradictions, duplicates, read_all, read_ta
 from worker.contract.limits import queue_fault
 from worker.contract.schemas import CLUSTER, schema_fault
 from worker.contract.settings import LIMITS_TABLE, SETTINGS
-from worker.contract.toml_reader import parse_toml
+from worker.contract.toml_parser import parse_toml
 
 MIN_BODIES = 4  # a quarter of the gateway's memory for bodies is for the largest
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,8 @@ from worker.contract.litter import own_files
 from worker.contract.loaders import reads_texts
 from worker.contract.machine import machine_kind
 from worker.contract.settings import AUTO
-from worker.contract.toml_reader import ModelError, TomlReader, read_toml
+from worker.contract.toml_parser import read_toml
+from worker.contract.toml_reader import ModelError, TomlReader
 
 PREPARED_FOLDER = "prepared"  # inside a model folder; a test compares it with the name that model-prepare uses
 

@@ -25,7 +25,8 @@ from worker.contract.files import write_atomically
 from worker.contract.litter import own_files
 from worker.contract.loaders import reads_texts
 from worker.contract.machine import machine_kind
-from worker.contract.toml_reader import ModelError, TomlReader, read_toml
+from worker.contract.toml_parser import read_toml
+from worker.contract.toml_reader import ModelError, TomlReader
 
 MODELS = ROOT / "models"
 EMBEDDED = ROOT / "worker/photos"  # part of the kit, whether or not it is served

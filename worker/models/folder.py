@@ -10,7 +10,8 @@ from worker.contract.engine import EngineSpec, read_engine
 from worker.contract.files import sha256
 from worker.contract.litter import is_litter
 from worker.contract.loaders import LOADERS, loaders_with
-from worker.contract.toml_reader import ModelError, TomlReader, read_toml
+from worker.contract.toml_parser import read_toml
+from worker.contract.toml_reader import ModelError, TomlReader
 from worker.models.input import Input, read_input
 from worker.models.output import Golden, read_golden, read_output
 from worker.models.scores import Output

@@ -9,7 +9,8 @@ from nginx.gate import members
 from scripts.base.errors import CommandError
 from scripts.cluster.config import parse_cluster
 from worker.contract import schemas
-from worker.contract.toml_reader import ModelError, read_toml
+from worker.contract.toml_parser import read_toml
+from worker.contract.toml_reader import ModelError
 
 CLUSTER = '[[models]]\nname = "m"\nfolder = "m"\n'
 LATER = "needed at most 1: a later release wrote it: use that one"
