@@ -20,8 +20,9 @@ from scripts.bench.runner import Runner
 from scripts.bench.targets import FULL, QUICK, choose
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
-from scripts.host.environments import PEERS, SERVE, SERVE_TORCH, TOOLS, ensure
+from scripts.host.environments import PEERS, SERVE, SERVE_TORCH, TOOLS
 from scripts.host.packages import LOAD_GENERATOR, NGINX, require
+from scripts.host.venv import ensure
 from worker.contract.cpu_list import format_cpu_list
 from worker.contract.machine import CPUINFO, machine_kind
 

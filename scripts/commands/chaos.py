@@ -8,7 +8,8 @@ from scripts.base.options import Flag, made_folder
 from scripts.cluster.hardware import read_hardware
 from scripts.commands import Command, ServiceOptions
 from scripts.host import checks
-from scripts.host.environments import DEV, ensure
+from scripts.host.environments import DEV
+from scripts.host.venv import ensure
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from scripts.cluster.hardware import read_hardware
 from scripts.commands import Command, NoOptions, ServiceOptions
 from scripts.host.checks import format_code
-from scripts.host.environments import DEV, ensure
+from scripts.host.environments import DEV
+from scripts.host.venv import ensure
 
 
 def run(service: ServiceOptions, options: NoOptions) -> None:

@@ -19,8 +19,9 @@ from scripts.base.errors import CommandError
 from scripts.base.options import Flag
 from scripts.cluster.config import ROOT
 from scripts.commands import Command, ServiceOptions
-from scripts.host.environments import LOCK, ensure
+from scripts.host.environments import LOCK
 from scripts.host.pins import read_pins
+from scripts.host.venv import ensure
 from worker.contract.files import write_atomically
 
 TARGET = ("--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28")  # Python and platform of the images

@@ -11,8 +11,9 @@ from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.commands import Command, ServiceOptions
 from scripts.host import checks
-from scripts.host.environments import DEV, ensure
+from scripts.host.environments import DEV
 from scripts.host.packages import BROWSER, require
+from scripts.host.venv import ensure
 
 OUT = ROOT / "compose/reference/screenshots"
 

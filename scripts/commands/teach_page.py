@@ -10,7 +10,8 @@ from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.base.options import Flag
 from scripts.commands import Command, ServiceOptions
-from scripts.host.environments import TEACH, ensure
+from scripts.host.environments import TEACH
+from scripts.host.venv import ensure
 from scripts.models.model_store import MODELS
 from scripts.runtimes.choice import choose, count_servers
 from scripts.runtimes.local.runtime import LocalRuntime

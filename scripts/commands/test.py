@@ -9,9 +9,10 @@ from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.commands import Command, ServiceOptions
 from scripts.host import checks
-from scripts.host.environments import DEV, SERVE, ensure
+from scripts.host.environments import DEV, SERVE
 from scripts.host.lanes import run_in_parallel
 from scripts.host.packages import LOAD_GENERATOR, NGINX, TEST_TOOLS, require
+from scripts.host.venv import ensure
 
 UNIT = "tests/unit"
 BROWSER = "browser"

@@ -20,7 +20,8 @@ from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
 from scripts.commands import Command, ServiceOptions
 from scripts.host.checks import require_success
-from scripts.host.environments import DEV, ensure
+from scripts.host.environments import DEV
+from scripts.host.venv import ensure
 from worker.contract.settings import offline_variables
 
 TESTS, LOAD = "tests/gpu", "tests.gpu.load"

@@ -3,8 +3,9 @@
 from scripts.cluster.hardware import read_hardware
 from scripts.commands import Command, NoOptions, ServiceOptions
 from scripts.commands.test import REPORTS, UNIT, pytest_arguments
-from scripts.host.environments import DEV, ensure
+from scripts.host.environments import DEV
 from scripts.host.lanes import run_in_parallel
+from scripts.host.venv import ensure
 
 MODELS = f"{UNIT}/worker/models"  # these tests take about half of the time
 

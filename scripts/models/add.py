@@ -16,7 +16,8 @@ from scripts.base.errors import CommandError
 from scripts.base.lock import exclusive, locked
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
-from scripts.host.environments import TOOLS, ensure
+from scripts.host.environments import TOOLS
+from scripts.host.venv import ensure
 from scripts.models import model_store
 from scripts.models import tools as model_tools
 from scripts.models.input_options import input_values

@@ -17,7 +17,8 @@ from scripts.base.console import say
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster
 from scripts.cluster.hardware import read_hardware
-from scripts.host.environments import ensure, serving
+from scripts.host.environments import serving
+from scripts.host.venv import ensure
 from scripts.models import add as model_add
 from scripts.models import model_store
 from scripts.models import tools as model_tools

@@ -10,7 +10,8 @@ from scripts.base.lock import exclusive
 from scripts.base.options import Flag
 from scripts.cluster.config import ROOT
 from scripts.cluster.hardware import read_hardware
-from scripts.host.environments import TOOLS, VENVS, ensure
+from scripts.host.environments import TOOLS, VENVS
+from scripts.host.venv import ensure
 from scripts.host.wheelhouse import collect
 from scripts.models import tools as model_tools
 from scripts.models.add import install_folder, set_umask_and_signals, staging_folder

@@ -8,7 +8,8 @@ from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.cluster.config import Cluster
 from scripts.cluster.hardware import read_hardware
-from scripts.host.environments import TOOLS, ensure
+from scripts.host.environments import TOOLS
+from scripts.host.venv import ensure
 from scripts.models import add as model_add
 from scripts.models import model_store
 from scripts.models.model_store import StoredModel

@@ -5,7 +5,8 @@ from pathlib import Path
 from scripts.base.console import say
 from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT, Cluster
-from scripts.host.environments import TEACH, ensure
+from scripts.host.environments import TEACH
+from scripts.host.venv import ensure
 from scripts.models import add as model_add
 from scripts.models import model_store
 from scripts.models import tools as model_tools

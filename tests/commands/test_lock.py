@@ -8,7 +8,8 @@ import pytest
 from scripts.base.errors import CommandError
 from scripts.commands import lock
 from scripts.commands.lock import ALL, Lock
-from scripts.host.environments import LOCK, SERVE, Environment, ensure
+from scripts.host.environments import LOCK, SERVE, Environment
+from scripts.host.venv import ensure
 
 BASE, TOP = (Lock(f"{name}.in", f"{name}.txt", local_builds=False) for name in ("base", "top"))
 CPU, GPU = (Lock("torch.in", f"torch-{name}.txt", local_builds=name == "cpu") for name in ("cpu", "cuda"))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.host.environments import EXPORTERS, ensure
+from scripts.host.environments import EXPORTERS
+from scripts.host.venv import ensure
 from tests.exporters import LIBRARIES, PIXELS, PROVENANCE, SIDE, archive, provenance, script
 
 SEED = 5

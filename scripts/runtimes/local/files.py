@@ -6,9 +6,10 @@ from pathlib import Path
 
 from scripts.cluster.config import ROOT
 from scripts.cluster.models import content_hash
-from scripts.host.environments import SERVE, Environment, fingerprint, serving
+from scripts.host.environments import SERVE, Environment, serving
 from scripts.host.images import revision
 from scripts.host.names import own_names
+from scripts.host.venv import fingerprint
 from scripts.render import common, gateway, programs
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.preflight import has_ipv6, memory_limit

@@ -10,9 +10,10 @@ from scripts.base.errors import CommandError
 from scripts.base.waiting import wait_until
 from scripts.cluster.config import Cluster
 from scripts.host import docker, systemd
-from scripts.host.environments import SERVE, ensure
+from scripts.host.environments import SERVE
 from scripts.host.packages import NGINX, require_without_unit
 from scripts.host.updates import apply_to_machine, machine_updates
+from scripts.host.venv import ensure
 from scripts.render import gateway, programs
 from scripts.runtimes import live, unit_file
 from scripts.runtimes.change import Members

@@ -6,8 +6,9 @@ from collections.abc import Collection
 from functools import partial
 
 from scripts.base.programs import search_path
-from scripts.host.environments import VENVS, Environment, is_current
+from scripts.host.environments import VENVS, Environment
 from scripts.host.packages import NGINX, ensurepip_package, has_ensurepip, installable
+from scripts.host.venv import is_current
 from scripts.runtimes.checks import check_capacity, check_writable
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.local import orphans

@@ -12,7 +12,7 @@ from scripts.cluster.keys import changed_keys, new_key
 from scripts.cluster.models import read_models
 from scripts.cluster.plan import plan
 from scripts.cluster.schema import Access
-from scripts.host import docker, environments
+from scripts.host import docker
 from scripts.runtimes.compose.runtime import ComposeRuntime
 from scripts.runtimes.deployment import Deployment, with_default_ports
 from scripts.runtimes.local.runtime import LocalRuntime
@@ -38,7 +38,6 @@ def test_rendering_starts_no_process_and_creates_no_file(
         raise AssertionError(f"started {arguments}")
 
     monkeypatch.setattr(subprocess.Popen, "__init__", fail)
-    monkeypatch.setattr(environments, "ensure", fail)
     # The engine alone knows under which names it has images.
     monkeypatch.setattr(docker, "image_id", lambda _: "")
     monkeypatch.setattr(docker, "tags", lambda _: [])

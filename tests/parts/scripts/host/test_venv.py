@@ -13,14 +13,9 @@ from pathlib import Path
 import pytest
 
 from scripts.base.errors import CommandError
-from scripts.host import environments
-from scripts.host.environments import (
-    STAMP,
-    TORCH_CPU,
-    Environment,
-    ensure,
-    is_current,
-)
+from scripts.host import venv
+from scripts.host.environments import TORCH_CPU, Environment
+from scripts.host.venv import STAMP, ensure, is_current
 
 
 def make_wheel(folder: Path, version: str, name: str = "tiny", needs: str = "") -> str:
@@ -205,8 +200,8 @@ def test_without_a_cpu_build_the_cuda_lock_is_installed(
     cpu, cuda = tmp_path / "cpu.txt", tmp_path / "cuda.txt"
     cpu.write_text("\n".join(lines[start : end + 1]))
     cuda.write_text(make_wheel(pip_finds, "1"))
-    monkeypatch.setattr(environments, "TORCH_CPU", cpu)
-    monkeypatch.setattr(environments, "TORCH_CUDA", cuda)
+    monkeypatch.setattr(venv, "TORCH_CPU", cpu)
+    monkeypatch.setattr(venv, "TORCH_CUDA", cuda)
     environment = Environment(tmp_path / ".venv/torch", (), torch=True, parent=base)
     assert installed_version(ensure(environment, nvidia=False)) == "1"
 
