@@ -25,6 +25,10 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
+def megabytes(count: int) -> str:
+    return f"{count / 1_000_000:.1f} MB"
+
+
 def printable(text: str) -> str:
     """Return `text` with control and other unprintable characters escaped: file names may contain any byte."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -17,7 +17,8 @@ from scripts.host.apt_texts import Package
 from scripts.host.debs import Apt
 from scripts.host.images import Image, worker_image
 from scripts.host.systems import SYSTEMS
-from scripts.models.model_store import StoredModel, machine_kind_here, read_summary
+from scripts.models.model_store import StoredModel
+from scripts.models.summary import machine_kind_here, read_summary
 from worker.contract.engines import needed_by
 from worker.contract.loaders import reads_texts
 

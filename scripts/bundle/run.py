@@ -22,6 +22,7 @@ from scripts.models import model_store
 from scripts.models import verify as model_verify
 from scripts.models.model_store import StoredModel
 from scripts.models.options import VerifyOptions
+from scripts.models.verified import is_verified
 from worker.contract.files import sha256, write_atomically
 from worker.contract.litter import is_litter
 
@@ -110,7 +111,7 @@ def _plan_contents(
     if kit.revision.endswith("-dirty"):
         warn(f"files differ from revision {kit.revision[:12]}: the kit contains the files as they are")
     for model in models:
-        if not model_store.is_verified(model_store.MODELS, model.folder):
+        if not is_verified(model_store.MODELS, model.folder):
             step(f"verifying model {model.name}")
             model_verify.verify(VerifyOptions(name=model.name), cluster)
     needed = contents.needed_images(models, cluster)

@@ -11,9 +11,9 @@ from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.bundle.layout import MODELS
 from scripts.cluster.models import content_hash
-from scripts.models.model_store import StoredModel, files
+from scripts.models.model_store import StoredModel
 from worker.contract.files import write_atomically
-from worker.contract.litter import litter_in
+from worker.contract.litter import litter_in, own_files
 from worker.contract.volume import SENTINEL
 
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and bytes that are not UTF-8
@@ -43,7 +43,7 @@ def select_models(stored: Sequence[StoredModel], names: Sequence[str]) -> list[S
 
 def size(models: Sequence[StoredModel]) -> int:
     """Return the size of the models' files in bytes."""
-    return sum(path.stat().st_size for model in models for path in files(model.folder))
+    return sum(path.stat().st_size for model in models for path in own_files(model.folder))
 
 
 def copy(models: Sequence[StoredModel], bundle: Path, work: Path) -> dict[str, str]:

@@ -17,7 +17,8 @@ from scripts.cluster.config import ROOT
 from scripts.cluster.keys import KEYS_FILE, OWN_FILE, keys_locked
 from scripts.commands import Command, ServiceOptions
 from scripts.host import docker
-from scripts.models.model_store import MODELS, RECORDS_FILE, children
+from scripts.models.model_store import MODELS, children
+from scripts.models.verified import RECORDS_FILE
 from worker.contract.version import VERSION
 
 BESIDE = (KEYS_FILE, OWN_FILE, "tls", "signers")  # what may lie beside the cluster file

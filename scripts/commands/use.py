@@ -16,6 +16,8 @@ from scripts.commands import Command, ForceOptions, ServiceOptions
 from scripts.models import model_store
 from scripts.models.model_store import StoredModel
 from scripts.models.options import ModelOptions
+from scripts.models.summary import read_summary
+from scripts.models.verified import is_verified
 from scripts.runtimes import live
 from scripts.runtimes.choice import choose, count_servers
 from scripts.runtimes.deployment import Deployment, plan_here
@@ -81,9 +83,9 @@ def _find_target(cluster: Cluster, name: str, instead_of: str) -> Model:
 
 def _require_verified(models: Path, entry: StoredModel) -> None:
     """Raise CommandError if model.toml has a fault, or if the folder was not verified in its present state."""
-    if fault := model_store.read_summary(entry.folder).fault:
+    if fault := read_summary(entry.folder).fault:
         raise CommandError(f"NAME: {fault}")
-    if not model_store.is_verified(models, entry.folder):
+    if not is_verified(models, entry.folder):
         raise CommandError(
             f"NAME: {entry.folder} is not verified in its present state: "
             f"run `make model-verify NAME={entry.name}` first"

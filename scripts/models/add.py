@@ -25,6 +25,7 @@ from scripts.models.labels import file_faults as label_file_faults
 from scripts.models.labels import read_labels, retired_faults
 from scripts.models.options import AddModelOptions, TeachOptions
 from scripts.models.tools import PrepareTask
+from scripts.models.verified import record
 
 NEW, OLD = ".new", ".old"  # suffixes of hidden folders next to the target: the new folder, the replaced one
 UNPREPARED, QUICK = "0", "quick"  # values of PREPARE=
@@ -175,7 +176,7 @@ def publish(folder: Path, target: Path, models: Path, lock: Path, command: str) 
     """
     with exclusive(lock, command, patient=True):
         install_folder(folder, target)
-        model_store.record(models, target, good=True)
+        record(models, target, good=True)
 
 
 def install_folder(folder: Path, target: Path) -> None:

@@ -22,8 +22,9 @@ from scripts.host.venv import ensure
 from scripts.models import add as model_add
 from scripts.models import model_store
 from scripts.models import tools as model_tools
-from scripts.models.model_store import ModelSummary, StoredModel
+from scripts.models.model_store import StoredModel
 from scripts.models.options import EvaluateOptions
+from scripts.models.summary import ModelSummary, machine_kind_here, read_summary
 from scripts.models.tools import CompareTask, EvaluateTask
 from scripts.models.tools.evaluate import COMPARISON_FORMAT, COMPARISON_JSON, COMPARISON_PAGE, FORMAT, JSON, PAGE
 from worker.contract.engines import ENGINES
@@ -102,7 +103,7 @@ def _chosen(options: EvaluateOptions, cluster: Cluster) -> list[StoredModel]:
 
 
 def _summary(entry: StoredModel) -> ModelSummary:
-    summary = model_store.read_summary(entry.folder)
+    summary = read_summary(entry.folder)
     if summary.fault:
         raise CommandError(summary.fault)
     return summary
@@ -110,7 +111,7 @@ def _summary(entry: StoredModel) -> ModelSummary:
 
 def _python(summary: ModelSummary) -> Path:
     """Return the Python of the environment that the model's workers have on this machine."""
-    machine = model_store.machine_kind_here() if _is_for_gpus(summary) else machine_kind()
+    machine = machine_kind_here() if _is_for_gpus(summary) else machine_kind()
     return ensure(serving(summary.needs(machine)), nvidia=bool(read_hardware().gpus))
 
 
@@ -127,7 +128,7 @@ def _images_path(images: str) -> Path:
 
 def _is_for_gpus(summary: ModelSummary) -> bool:
     """Return whether workers on this machine run the model on GPUs."""
-    choice = summary.choice(model_store.machine_kind_here()) if read_hardware().gpus else None
+    choice = summary.choice(machine_kind_here()) if read_hardware().gpus else None
     return choice is not None and bool(ENGINES[choice.engine].gpu)
 
 

@@ -14,7 +14,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from scripts.base.console import warn
+from scripts.base.console import megabytes, warn
 from scripts.base.errors import CommandError
 from scripts.base.lock import locked
 from scripts.cluster.config import ROOT
@@ -22,9 +22,9 @@ from scripts.cluster.hardware import read_hardware
 from scripts.host.environments import TOOLS
 from scripts.host.venv import ensure
 from scripts.models import add as model_add
-from scripts.models import model_store
 from scripts.models import tools as model_tools
 from scripts.models.options import AddModelOptions, FetchModelOptions
+from worker.contract.litter import own_files
 
 DOWNLOADS = ".fetch"  # the downloads' folder inside the folder of model folders
 REPORT = "fetched.json"  # the tool writes it: path, source, loader, architecture
@@ -106,13 +106,13 @@ def _download_folder(models: Path, source: str, revision: str) -> Iterator[Path]
 
 
 def _print_kept_downloads(folder: Path) -> None:
-    size = sum(path.stat().st_size for path in model_store.files(folder))
+    size = sum(path.stat().st_size for path in own_files(folder))
     if not size:
         shutil.rmtree(folder)
         return
     path = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
     resume = f"run the same command again to resume, or `rm -r {path}` to discard it"
-    warn(f"kept: {model_store.megabytes(size)} in {path}: {resume}")
+    warn(f"kept: {megabytes(size)} in {path}: {resume}")
 
 
 def _add_options(options: FetchModelOptions, folder: Path) -> AddModelOptions:

@@ -14,6 +14,7 @@ from scripts.models import add as model_add
 from scripts.models import model_store
 from scripts.models.model_store import StoredModel
 from scripts.models.options import PrepareOptions
+from scripts.models.summary import read_summary
 from worker.contract.litter import litter_in
 
 
@@ -40,7 +41,7 @@ def prepare(options: PrepareOptions, cluster: Cluster, lock: Path) -> None:
 def _prepare(models: Path, entry: StoredModel, python: Path, options: PrepareOptions, lock: Path) -> None:
     target = entry.folder.resolve()
     step(f"preparing {entry.name}")
-    if fault := model_store.read_summary(target).fault:
+    if fault := read_summary(target).fault:
         raise CommandError(fault)
     with model_add.staging_folder(target) as folder:
         shutil.copytree(target, folder, copy_function=_link_or_copy, dirs_exist_ok=True, ignore=litter_in)

@@ -11,6 +11,7 @@ from scripts.models import add as model_add
 from scripts.models import model_store
 from scripts.models import tools as model_tools
 from scripts.models.options import TeachOptions
+from scripts.models.summary import read_summary
 from scripts.models.tools import TeachTask
 from scripts.models.tools.teach import KEPT, PAGE
 
@@ -31,7 +32,7 @@ def teach(options: TeachOptions, cluster: Cluster, lock: Path) -> None:
     with model_add.staging_folder(target) as folder:
         python = ensure(TEACH, nvidia=False)
         images = Path(options.images or options.add).absolute()
-        replaced = None if model_store.read_summary(target).fault else target
+        replaced = None if read_summary(target).fault else target
         task = TeachTask(options.name, base, images, options.models / FEATURES, bool(options.add), replaced)
         model_tools.run_in_session(python, "teach", folder, task)
         model_add.publish(folder, target, options.models, lock, "teach")
@@ -45,7 +46,7 @@ def _base(options: TeachOptions, cluster: Cluster) -> Path:
     if not name:
         name, variable = (options.name, "NAME") if options.add else (model_store.EMBEDDED.name, "BASE")
     folder = model_store.named(model_store.entries(options.models, cluster), name, variable).folder
-    if fault := model_store.read_summary(folder).fault:
+    if fault := read_summary(folder).fault:
         raise CommandError(f"{variable}: {fault}")
     if options.add and not (folder / KEPT).is_file():
         raise CommandError(

@@ -19,6 +19,8 @@ from scripts.models import model_store
 from scripts.models import tools as model_tools
 from scripts.models.model_store import StoredModel
 from scripts.models.options import VerifyOptions
+from scripts.models.summary import machine_kind_here, read_summary
+from scripts.models.verified import record
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,14 @@ def verify(options: VerifyOptions, cluster: Cluster) -> None:
 
 def _verify(models: Path, entry: StoredModel) -> Report:
     python = ensure(
-        serving(model_store.read_summary(entry.folder).needs(model_store.machine_kind_here())),
+        serving(read_summary(entry.folder).needs(machine_kind_here())),
         nvidia=bool(read_hardware().gpus),
     )
     report = Report(entry.name, str(entry.folder))
     for check in _checks(python, entry.folder):
         report.checks.append(check)
         say(f"{'ok' if check['ok'] else 'no'}  {entry.name}: {check['check']}: {check['found']}")
-    model_store.record(models, entry.folder, report.ok)
+    record(models, entry.folder, report.ok)
     return report
 
 

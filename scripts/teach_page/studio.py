@@ -11,6 +11,7 @@ from scripts.base.console import say
 from scripts.base.errors import CommandError
 from scripts.models import model_store
 from scripts.models.model_store import StoredModel
+from scripts.models.verified import is_verified
 from scripts.teach_page import library
 from scripts.teach_page.errors import Code, Refused
 from scripts.teach_page.jobs import DONE, RUNNING, Job
@@ -122,7 +123,7 @@ class Studio:
         known = {entry.name: entry for entry in entries}
         if name not in known or old not in served:
             raise Refused(Code.UNKNOWN, f"found {name!r} instead of {old!r}, needed models that are there")
-        verified = model_store.is_verified(self.place.models, known[name].folder)
+        verified = is_verified(self.place.models, known[name].folder)
         commands = [] if verified else [self.place.command("model-verify", "--name", name)]
         commands.append(self.place.command("use", "--name", name, "--instead-of", old))
 

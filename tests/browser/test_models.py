@@ -9,7 +9,7 @@ import requests
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
-from scripts.models import model_store
+from scripts.models.verified import record
 from tests import folders
 from tests.browser.conftest import DESCRIBED, EXAMPLES, Sample
 from tests.browser.page import Page
@@ -85,7 +85,7 @@ def models(tmp_path: Path) -> Path:
     toml = bright / "model.toml"
     toml.write_text(f"{ENGLISH_ONLY}\n{toml.read_text()}")
     for folder in (bright, folders.fruit_folder(models / "plums", name="plums")):
-        model_store.record(models, folder, good=True)
+        record(models, folder, good=True)
     return models
 
 

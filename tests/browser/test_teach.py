@@ -14,6 +14,7 @@ from selenium import webdriver
 
 from scripts.cluster.config import ROOT
 from scripts.models import model_store
+from scripts.models.verified import is_verified
 from scripts.teach_page.errors import Code
 from tests.browser.page import Page
 from tests.service import NO_DRAIN, PHOTOS, Service, bare_environment, create
@@ -160,7 +161,7 @@ def test_the_whole_way_from_a_folder_to_an_answer_and_back(
     page.click("#teach-back")
     page.wait(lambda: page.texts("#teach-answers") == ["photos"], LESSON_S)
     assert answer(served, images / "绿_green/0.png")["model"] == "photos"
-    assert model_store.is_verified(models, model_store.EMBEDDED)
+    assert is_verified(models, model_store.EMBEDDED)
 
     page.switch_to("en")
     added = images.parent / "added"

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from scripts.bench import procfs
 from scripts.cluster.config import load_cluster
-from scripts.models import model_store
+from scripts.models.verified import record
 from scripts.runtimes.local import files, supervisor
 from scripts.runtimes.run_directory import RunDir
 from tests import folders
@@ -133,7 +133,7 @@ def running(home: Path, rate: float = RATE, seed: int = 0, limits: str = "") -> 
     """
     models = home / "models"
     for name in (POOL, OTHER):
-        model_store.record(models, folders.openvino_folder(models / name, name=name), good=True)
+        record(models, folders.openvino_folder(models / name, name=name), good=True)
     settings = write_settings(models / "faulty")
     service = create(home / "service", table(POOL, models / POOL), limits)
     command = [str(settings) if part.endswith("gunicorn.conf.py") else part for part in files.GUNICORN]

@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from scripts.models import model_store
+from scripts.models.verified import record
 from tests.commands.services import PATIENT, make_here, nothing_lost, processes, workers_in
 from tests.folders import openvino_folder, slow_folder, torchvision_folder
 from tests.invalid_models import crashing, wrong_weights
@@ -62,7 +63,7 @@ def image(models: Path) -> Path:
 
 def verified(models: Path, folder: Path) -> Path:
     """Say of `folder` what `make model-verify` says of a good one."""
-    model_store.record(models, folder, good=True)
+    record(models, folder, good=True)
     return folder
 
 

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from scripts.base.errors import CommandError
-from scripts.models import model_store
+from scripts.models.verified import record
 from scripts.runtimes.compose import shares
 from tests.folders import openvino_folder
 from tests.load import steady_load
@@ -26,7 +26,7 @@ def models(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A library of two verified models."""
     models = tmp_path_factory.mktemp("models")
     for name in ("old", "new"):
-        model_store.record(models, openvino_folder(models / name), good=True)
+        record(models, openvino_folder(models / name), good=True)
     return models
 
 

@@ -6,11 +6,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from scripts.base.console import say, step
+from scripts.base.console import megabytes, say, step
 from scripts.cluster.config import ROOT
 from scripts.models.input_options import input_values
 from scripts.models.labels import EXAMPLE, read_labels
-from scripts.models.model_store import megabytes
 from scripts.models.options import AddModelOptions
 from scripts.models.tools import read_arguments, run_and_report
 from scripts.models.tools.answers import check_label_count, count_outputs, golden_function, open_engine, require_rival

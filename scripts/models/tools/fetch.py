@@ -9,8 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from scripts.base.console import say, step, warn
-from scripts.models.model_store import megabytes
+from scripts.base.console import megabytes, say, step, warn
 from scripts.models.options import FetchModelOptions
 from scripts.models.tools import read_arguments
 from scripts.models.tools.sources import FetchError, Plan, digests

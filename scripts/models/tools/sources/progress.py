@@ -5,8 +5,7 @@ from typing import Any
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from scripts.base.console import say
-from scripts.models.model_store import megabytes
+from scripts.base.console import megabytes, say
 
 LARGE_BYTES = 10_000_000  # progress is shown for files of at least this size
 PARTS = 10  # lines per file

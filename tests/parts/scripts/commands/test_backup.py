@@ -9,7 +9,7 @@ import pytest
 from scripts.base.lock import exclusive
 from scripts.cluster.keys import KEYS_FILE, changed_keys, new_key
 from scripts.commands import ServiceOptions, backup
-from scripts.models.model_store import RECORDS_FILE
+from scripts.models.verified import RECORDS_FILE
 from tests.wait import until
 
 

@@ -5,26 +5,30 @@ from pathlib import Path
 
 import pytest
 
-from scripts.models import model_store
+from scripts.base.console import megabytes
+from scripts.models import listing
+from scripts.models.summary import read_summary
 from scripts.models.tools.rewrite import rewritten
+from scripts.models.verified import record
 from tests.unit.scripts.models.test_model_store import PHOTOS, cluster_serving
 from worker.contract.decoding import DecodingMeasurement
 from worker.contract.engine import EngineSpec, Measurement, Scaling
+from worker.contract.litter import own_files
 
 Capture = pytest.CaptureFixture[str]
 
 
 def test_the_list_has_a_line_for_every_folder(models: Path, capsys: Capture) -> None:
-    model_store.record(models, models / "copy", good=True)
-    model_store.show(models, cluster_serving(photos=PHOTOS, other=models / "copy"), "")
+    record(models, models / "copy", good=True)
+    listing.show(models, cluster_serving(photos=PHOTOS, other=models / "copy"), "")
     output = capsys.readouterr()
     rows = [line.split() for line in output.out.splitlines()]
-    assert rows[0] == [*model_store.COLUMNS]
-    size = model_store.megabytes(sum(path.stat().st_size for path in model_store.files(PHOTOS))).split()
-    version = model_store.read_summary(PHOTOS).version
+    assert rows[0] == [*listing.COLUMNS]
+    size = megabytes(sum(path.stat().st_size for path in own_files(PHOTOS))).split()
+    version = read_summary(PHOTOS).version
     engine = ["Apache-2.0", "openvino", "openvino", "int8", "not", "measured"]
     summary = [version, *size, *engine, "224", "x", "224", "1000", "en+zh"]
-    texts = [*model_store.read_summary(PHOTOS).description.values()]
+    texts = [*read_summary(PHOTOS).description.values()]
     assert rows[1:4] == [
         ["copy", *summary, "as", "other", "yes"],
         ["empty", "0.0", "MB", "no", "no"],
@@ -46,7 +50,7 @@ def test_all_measurements_of_one_model_are_shown(models: Path, capsys: Capture) 
         ),
     )  # fmt: skip
     manifest.write_text(rewritten(manifest.read_text(), "", {}, spec))
-    model_store.show(models, cluster_serving(photos=PHOTOS), "copy")
+    listing.show(models, cluster_serving(photos=PHOTOS), "copy")
     output = [re.split("  +", line.strip()) for line in capsys.readouterr().out.splitlines()]
     assert output[4:] == [
         [""],
@@ -65,10 +69,10 @@ def test_all_measurements_of_one_model_are_shown(models: Path, capsys: Capture) 
         ["decode: exact, as measured"],
     ]
     manifest.write_text(manifest.read_text().replace("[input]", '[input]\ndecode = "scaled"'))
-    model_store.show(models, cluster_serving(photos=PHOTOS), "copy")
+    listing.show(models, cluster_serving(photos=PHOTOS), "copy")
     assert capsys.readouterr().out.endswith("\n\ndecode: scaled, as [input] of model.toml says\n")
 
 
 def test_a_model_without_measurements_is_reported_as_such(models: Path, capsys: Capture) -> None:
-    model_store.show(models, cluster_serving(photos=PHOTOS), "copy")
+    listing.show(models, cluster_serving(photos=PHOTOS), "copy")
     assert capsys.readouterr().out.endswith("\n\nnot measured: run `make model-prepare NAME=...`\n")
