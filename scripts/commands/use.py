@@ -22,6 +22,7 @@ from scripts.runtimes import live
 from scripts.runtimes.choice import choose, count_servers
 from scripts.runtimes.deployment import Deployment, plan_here
 from scripts.runtimes.run_directory import run_dir
+from scripts.runtimes.side_by_side import require_side_by_side
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def run(service: ServiceOptions, options: Options) -> None:
     the replacement fails, after restoring the previous state.
     """
     directory, models, path, name = run_dir(service.run_dir), options.models, service.cluster, options.name
-    runtime = choose(service.runtime, directory, count_servers(path)).side_by_side()
+    runtime = require_side_by_side(choose(service.runtime, directory, count_servers(path)))
     model_store.check_name(name)
     cluster = load_cluster(path)
     target = _find_target(cluster, name, options.instead_of)

@@ -20,7 +20,7 @@ from scripts.runtimes.deployment import Deployment, name_workers
 from scripts.runtimes.history import History, Saved
 from scripts.runtimes.preflight import room_for
 from scripts.runtimes.run_directory import RunDir
-from scripts.runtimes.runtime import SideBySide, State
+from scripts.runtimes.side_by_side import SideBySide, State
 from scripts.runtimes.transition import execute
 from scripts.runtimes.waiting import answering, gateway_of, wait_in_rotation
 from worker.contract import nvidia

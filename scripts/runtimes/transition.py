@@ -15,7 +15,7 @@ from scripts.base.errors import CommandError
 from scripts.base.waiting import wait_until
 from scripts.runtimes.change import Member, Step, models_of, pool_order, render_members
 from scripts.runtimes.run_directory import RunDir
-from scripts.runtimes.runtime import SideBySide, State
+from scripts.runtimes.side_by_side import SideBySide, State
 from scripts.runtimes.waiting import gateway_of, wait_in_rotation, wait_listed
 
 RELOAD_S = 60  # at most, until Nginx begins to end its old processes, on a busy machine

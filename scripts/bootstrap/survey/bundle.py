@@ -16,7 +16,7 @@ from scripts.bootstrap.server import Bundle, Kit
 from scripts.bundle.layout import MANIFEST, SUMS
 from scripts.cluster.config import load_cluster, parse_cluster
 from scripts.runtimes.choice import RUNTIMES
-from scripts.runtimes.runtime import SideBySide
+from scripts.runtimes.side_by_side import SideBySide
 from worker.contract.files import sha256
 
 CLUSTER_IN_KIT = "compose/cluster.toml"

@@ -9,7 +9,7 @@ from scripts.runtimes.compose import shares
 from scripts.runtimes.compose.containers import containers, run_compose, watch
 from scripts.runtimes.compose.files import MEMBERS
 from scripts.runtimes.run_directory import RunDir
-from scripts.runtimes.runtime import State
+from scripts.runtimes.side_by_side import State
 from scripts.runtimes.waiting import gateway_of, wait_in_rotation
 
 

@@ -31,7 +31,8 @@ from scripts.runtimes.deployment import Deployment, plan_here
 from scripts.runtimes.preflight import listen_faults, memory_faults, port_faults
 from scripts.runtimes.request_lines import Line
 from scripts.runtimes.run_directory import RunDir
-from scripts.runtimes.runtime import Checks, SideBySide, State, Updates
+from scripts.runtimes.runtime import Checks, Updates
+from scripts.runtimes.side_by_side import SideBySide, State
 
 
 class ComposeRuntime(SideBySide):

@@ -24,7 +24,8 @@ from scripts.runtimes.local.files import GATE_PROGRAMS, LISTEN, MEMBERS, PROGRAM
 from scripts.runtimes.preflight import listen_faults, memory_faults, port_faults
 from scripts.runtimes.request_lines import Line
 from scripts.runtimes.run_directory import KIT, RunDir, kit_of
-from scripts.runtimes.runtime import Checks, SideBySide, State, Updates
+from scripts.runtimes.runtime import Checks, Updates
+from scripts.runtimes.side_by_side import SideBySide, State
 from scripts.runtimes.waiting import gateway_of, wait_in_rotation
 
 SUPERVISORD_GONE = "supervisord is gone"

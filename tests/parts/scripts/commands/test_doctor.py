@@ -18,7 +18,7 @@ from scripts.cluster.hardware import read_hardware
 from scripts.commands import NoOptions, ServiceOptions, doctor
 from scripts.host import environments
 from scripts.host.environments import SERVE
-from scripts.runtimes import runtime
+from scripts.runtimes import side_by_side
 from scripts.runtimes.deployment import Deployment, plan_here
 from scripts.runtimes.run_directory import RunDir
 from tests.service import free_ports
@@ -159,7 +159,7 @@ def test_the_cluster_is_planned_once_whether_or_not_that_succeeds(
         planned.append(cluster)
         return plan_here(cluster, run)
 
-    monkeypatch.setattr(runtime, "plan_here", counting_plan)
+    monkeypatch.setattr(side_by_side, "plan_here", counting_plan)
     with contextlib.suppress(CommandError):
         diagnose(cluster)
     assert len(planned) == 1

@@ -10,6 +10,7 @@ from scripts.cluster.config import ROOT, parse_cluster
 from scripts.host import docker
 from scripts.runtimes.choice import RUNTIMES, choose
 from scripts.runtimes.run_directory import RunDir
+from scripts.runtimes.side_by_side import require_side_by_side
 
 
 @pytest.fixture
@@ -121,11 +122,11 @@ def test_prometheus_runs_beside_a_service_on_one_machine(run: RunDir, name: str)
 
 
 def test_workers_of_two_models_run_side_by_side_if_slots_have_room() -> None:
-    assert {name for name in ("local", "compose") if RUNTIMES[name].side_by_side() is RUNTIMES[name]} == {
+    assert {name for name in ("local", "compose") if require_side_by_side(RUNTIMES[name]) is RUNTIMES[name]} == {
         "local", "compose",
     }  # fmt: skip
     with pytest.raises(CommandError) as error:
-        RUNTIMES["swarm"].side_by_side()
+        require_side_by_side(RUNTIMES["swarm"])
     assert str(error.value) == (
         "under Swarm each slot has room for only one worker: keep the model's name in the cluster file, change its "
         "folder and run `make up`, which replaces its workers one at a time, without losing a request"

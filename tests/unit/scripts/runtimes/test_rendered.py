@@ -17,7 +17,7 @@ from scripts.runtimes.compose.runtime import ComposeRuntime
 from scripts.runtimes.deployment import Deployment, with_default_ports
 from scripts.runtimes.local.runtime import LocalRuntime
 from scripts.runtimes.run_directory import RunDir
-from scripts.runtimes.runtime import SideBySide
+from scripts.runtimes.side_by_side import SideBySide
 from tests.unit.hardware import recorded
 
 
