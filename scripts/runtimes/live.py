@@ -1,28 +1,27 @@
 """Change a running service without losing a request, in every SideBySide runtime: find what differs, and replace that.
 
-What is read and decided is here and in change.py; transition.py carries it out.
+states.py reads what runs and what should, change.py plans the steps between, transition.py takes them.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from scripts.base.console import say, step
 from scripts.base.errors import CommandError
-from scripts.base.http import trust
 from scripts.cluster import edit
 from scripts.cluster.config import ROOT, Cluster, parse_cluster
 from scripts.cluster.hardware import free_memory
 from scripts.cluster.models import content_hash, missing_folder_fault
-from scripts.host.certificates import SERVED, known_certificates
-from scripts.runtimes import history
+from scripts.host.certificates import SERVED
 from scripts.runtimes.change import Members, plan_steps, read_members, uncovered_models
 from scripts.runtimes.deployment import Deployment, name_workers
 from scripts.runtimes.history import History, Saved
 from scripts.runtimes.preflight import room_for
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.side_by_side import SideBySide, State
+from scripts.runtimes.states import remember, running, state_of, target, text_of, trust_certificates
 from scripts.runtimes.transition import execute
-from scripts.runtimes.waiting import answering, gateway_of, wait_in_rotation
+from scripts.runtimes.waiting import gateway_of, wait_in_rotation
 from worker.contract import nvidia
 
 
@@ -42,7 +41,7 @@ def change(
     runtime.build_artifacts(planned)  # first: their names depend on what could be made
     deployment = runtime.place(name_workers(planned, listed))
     after = target(runtime, deployment)
-    before = _running(runtime, run, cluster, after.files)
+    before = running(runtime, run, cluster, after.files)
     changed = [name for name, member in before.members.items() if renew or after.members.get(name) != member]
     if changed or after.members.keys() - before.members.keys():
         # The state before the present one stays the previous one only if nothing but processes changes.
@@ -51,7 +50,7 @@ def change(
         after = target(runtime, deployment)
     runtime.remove(run, runtime.workers(run) - before.members.keys())  # an interrupted command left them
     go = _way(runtime, deployment, before, after, force)
-    History(run).leave_for(_text(cluster))
+    History(run).leave_for(text_of(cluster))
     if runtime.write_secrets(cluster, run):
         step("keys or the certificate changed: the gateway loads them, and keeps its connections")
     if (before.files, before.members) == (after.files, after.members):
@@ -64,39 +63,13 @@ def change(
     return deployment
 
 
-def expect(run: RunDir, cluster: Cluster) -> None:
-    """Note that what is about to start in `run`, where nothing runs, will go by `cluster`."""
-    History(run).leave_for(_text(cluster), running=False)
-
-
-def known(run: RunDir, cluster: Cluster) -> list[Cluster]:
-    """Return the clusters of which what runs in `run` goes by one; `cluster` is of the same file."""
-    return [parse_cluster(text, cluster.source) for text in History(run).texts]
-
-
 def require_unchanged(runtime: SideBySide, planned: Deployment) -> None:
     """Raise CommandError if what runs differs from `planned`."""
     run, cluster = planned.run, planned.cluster
     after = target(runtime, runtime.place(name_workers(planned, runtime.listed(run))))
-    before = _running(runtime, run, cluster, after.files)
+    before = running(runtime, run, cluster, after.files)
     if (before.files, before.members) != (after.files, after.members):
         raise CommandError(f"{run.path}: the running service differs from {cluster.source}: run `make up` first")
-
-
-def target(runtime: SideBySide, deployment: Deployment) -> State:
-    """Return what `deployment` is to run as."""
-    return _state(runtime, deployment.cluster, runtime.render(deployment))
-
-
-def remember(
-    runtime: SideBySide, run: RunDir, state: State, before: State | None = None, renewed: bool = False
-) -> None:
-    """Keep `state`, which serves now, and what ran before it, unless the two are the same but for new processes."""
-    path, at = str(ROOT / state.cluster.source), history.now()
-    models = {str(model.folder): content_hash(model.folder) for model in state.cluster.models}
-    saved = Saved(at, runtime.name, path, _text(state.cluster), state.files, models)
-    unknown = Saved(at, runtime.name, path, None, before.files, {}) if before else None
-    History(run).keep(saved, unknown, renewed)
 
 
 def roll_back(runtime: SideBySide, cluster: Cluster, run: RunDir, force: bool) -> None:
@@ -115,9 +88,9 @@ def roll_back(runtime: SideBySide, cluster: Cluster, run: RunDir, force: bool) -
         )
     if faults := [*_changed_models(saved), *runtime.unrestorable(saved.files)]:
         raise CommandError(*faults)
-    text = _text(cluster)
+    text = text_of(cluster)
     former = cluster if saved.text is None else parse_cluster(saved.text, cluster.source)
-    before, after = _running(runtime, run, cluster, saved.files), _state(runtime, former, saved.files)
+    before, after = running(runtime, run, cluster, saved.files), state_of(runtime, former, saved.files)
     deployment = runtime.plan(former, run)
     runtime.build_artifacts(deployment)
     go = _way(runtime, deployment, before, after, force)
@@ -142,7 +115,7 @@ def _way(
     Raise CommandError, with nothing changed, if something would stop without `force`.
     """
     run = deployment.run
-    _trust(run, [before.cluster, after.cluster])
+    trust_certificates(run, [before.cluster, after.cluster])
     steps = plan_steps(before.members, after.members, _room(deployment, before, after))
     interruptions = runtime.interruptions(before.files, after)
     without = uncovered_models(_in_rotation(before), after.members, steps)
@@ -160,29 +133,6 @@ def _way(
             (run.path / SERVED).unlink(missing_ok=True)
 
     return go
-
-
-def _running(runtime: SideBySide, run: RunDir, cluster: Cluster, paths: Iterable[str]) -> State:
-    """Return what runs in `run`, of the files `paths`; `cluster` is what is known of it if it was not remembered."""
-    clusters = known(run, cluster) or [cluster]
-    _trust(run, clusters)
-    state = _state(runtime, answering(clusters), runtime.running_files(run, paths))
-    existing = runtime.workers(run)
-    members = {name: member for name, member in state.members.items() if name in existing}
-    return State(state.cluster, state.files, members)
-
-
-def _state(runtime: SideBySide, cluster: Cluster, files: Mapping[str, str]) -> State:
-    return State(cluster, files, read_members(files[runtime.members], runtime.worker_definitions(files)))
-
-
-def _trust(run: RunDir, clusters: Iterable[Cluster]) -> None:
-    trust("".join(known_certificates(cluster.tls, run.path) for cluster in clusters if cluster.tls.enabled))
-
-
-def _text(cluster: Cluster) -> str:
-    """Return the text of the file of `cluster` as it is now."""
-    return (ROOT / cluster.source).read_bytes().decode()
 
 
 def _previous_members(runtime: SideBySide, run: RunDir) -> Members:

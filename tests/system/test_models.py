@@ -10,8 +10,8 @@ import pytest
 from scripts.base.errors import CommandError
 from scripts.cluster.config import load_cluster
 from scripts.runtimes.compose.runtime import ComposeRuntime
-from scripts.runtimes.live import target
 from scripts.runtimes.run_directory import run_dir
+from scripts.runtimes.states import target
 from tests.load import steady_load
 from tests.system.conftest import ServiceFactory
 from tests.system.containers import Container, left_over, said, status, workers_in

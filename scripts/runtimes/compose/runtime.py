@@ -10,7 +10,7 @@ from scripts.host import docker, images, selinux, systemd
 from scripts.host.updates import image_updates
 from scripts.render import compose as render
 from scripts.render.compose import PARTS
-from scripts.runtimes import live, unit_file
+from scripts.runtimes import live, states, unit_file
 from scripts.runtimes.change import read_members
 from scripts.runtimes.checks import check_capacity, check_writable
 from scripts.runtimes.compose import files, gateway, launch, observability, shares
@@ -81,10 +81,10 @@ class ComposeRuntime(SideBySide):
             raise CommandError(*faults)
         run.remove()  # files of a runtime that has stopped serving
         self.build_artifacts(planned)
-        state = live.target(self, planned)
-        live.expect(run, cluster)
+        state = states.target(self, planned)
+        states.expect(run, cluster)
         self.start_first(run, state)
-        live.remember(self, run, state)
+        states.remember(self, run, state)
         return planned
 
     def start_first(self, run: RunDir, state: State) -> None:

@@ -15,7 +15,7 @@ from scripts.host.packages import NGINX, require_without_unit
 from scripts.host.updates import apply_to_machine, machine_updates
 from scripts.host.venv import ensure
 from scripts.render import gateway, programs
-from scripts.runtimes import live, unit_file
+from scripts.runtimes import live, states, unit_file
 from scripts.runtimes.change import Members
 from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
 from scripts.runtimes.local import files, launch, logs, observability, orphans, processes, setup, supervisor
@@ -63,7 +63,7 @@ class LocalRuntime(SideBySide):
         if faults := memory_faults(planned.plan, planned.hardware, planned.models, cluster.settings):
             raise CommandError(*faults)
         if supervisor.is_running(run):
-            own = run.gateway_ports | {one.port for one in live.known(run, cluster)}
+            own = run.gateway_ports | {one.port for one in states.known(run, cluster)}
             if faults := port_faults({cluster.port} - own):
                 raise CommandError(*faults)
             deployment = live.change(self, planned, force)
@@ -77,8 +77,8 @@ class LocalRuntime(SideBySide):
             orphans.end(run)
         if faults := port_faults(sorted({cluster.port, *deployment.ports.values()})):
             raise CommandError(*faults)
-        state = live.target(self, deployment)
-        live.expect(run, cluster)
+        state = states.target(self, deployment)
+        states.expect(run, cluster)
         try:
             self._launch(run, state, by_systemd)
         except (CommandError, KeyboardInterrupt):
@@ -86,7 +86,7 @@ class LocalRuntime(SideBySide):
             unit_file.remove(run)
             run.clear_runtime()
             raise
-        live.remember(self, run, state)
+        states.remember(self, run, state)
         return deployment
 
     def down(self, run: RunDir) -> None:
