@@ -15,6 +15,7 @@ from scripts.bench import procfs
 from scripts.cluster.config import load_cluster
 from scripts.models.verified import record
 from scripts.runtimes.local import files, supervisor
+from scripts.runtimes.local.files import worker_ports
 from scripts.runtimes.run_directory import RunDir
 from tests import folders
 from tests.cluster.load import OpenLoad, open_load
@@ -69,7 +70,7 @@ class Place:
     @property
     def workers(self) -> list[str]:
         """The two workers that should be in rotation; a rollout gives them other names."""
-        return sorted(RunDir(self.service.run_dir).ports)
+        return sorted(worker_ports(RunDir(self.service.run_dir)))
 
     def workers_in(self) -> set[str]:
         return {worker["worker"] for worker in self.get("/status")[1].get("workers", []) if worker["in"]}
@@ -77,7 +78,7 @@ class Place:
     def is_ready(self, worker: str) -> bool:
         """Whether the worker itself says so; the gate may not have noticed yet that it was away."""
         with contextlib.suppress(OSError):
-            return ask(RunDir(self.service.run_dir).ports[worker], "GET", "/readyz").status == 200
+            return ask(worker_ports(RunDir(self.service.run_dir))[worker], "GET", "/readyz").status == 200
         return False
 
     def back(self) -> None:

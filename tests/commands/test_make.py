@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from scripts.runtimes.local.files import worker_ports
 from scripts.runtimes.preflight import has_ipv6, port_faults
 from scripts.runtimes.run_directory import run_dir
 from tests.commands.services import LONGEST, ONE_WORKER, PATIENT, make_here, nothing_lost, processes, workers_in
@@ -104,7 +105,7 @@ def test_nginx_and_the_workers_have_the_limit_and_the_origins_of_the_cluster_fil
     assert refused.status_code == 413
     assert "needed at most 3 MB" in refused.json()["error"]["message"]
     assert refused.headers["Access-Control-Allow-Origin"] == PAGE
-    (port, *_) = run_dir(running.run_dir).ports.values()
+    (port, *_) = worker_ports(run_dir(running.run_dir)).values()
     by_worker = requests.post(f"http://127.0.0.1:{port}/predict", bytes((3 << 20) + 1), timeout=60)
     assert by_worker.status_code == 413
     assert f"needed at most {3 << 20}" in by_worker.json()["error"]["message"]

@@ -11,9 +11,11 @@ from scripts.host.images import revision
 from scripts.host.names import own_names
 from scripts.host.venv import fingerprint
 from scripts.render import common, gateway, programs
+from scripts.runtimes.change import read_members
 from scripts.runtimes.deployment import Deployment
+from scripts.runtimes.local.layout import KIT, kit_in
 from scripts.runtimes.preflight import has_ipv6, memory_limit
-from scripts.runtimes.run_directory import KIT, RunDir
+from scripts.runtimes.run_directory import RunDir
 
 PROGRAMS, GATE_PROGRAMS, LISTEN = "rendered/programs.conf", "rendered/gate.conf", "gateway/rendered/listen.conf"
 MEMBERS = "gateway/rendered/members.json"
@@ -50,7 +52,17 @@ def rendered(deployment: Deployment) -> dict[str, str]:
 def running(run: RunDir, paths: Iterable[str]) -> dict[str, str]:
     """Return path -> text for `paths`; where a kit wrote no KIT, what names it."""
     files = {path: run.text(path) for path in paths}
-    return {**files, KIT: files.get(KIT) or kit_text(run.kit)}
+    return {**files, KIT: files.get(KIT) or kit_text(kit_in(run))}
+
+
+def worker_ports(run: RunDir) -> dict[str, int]:
+    """Return worker -> port, as the gate's list in `run` has them; empty if there is none."""
+    return {name: member.port for name, member in read_members(run.text(MEMBERS), {}).items()}
+
+
+def gateway_ports(run: RunDir) -> set[int]:
+    """Return the ports that the gateway of `run` listens on."""
+    return gateway.listen_ports(run.text(LISTEN))
 
 
 def environments(deployment: Deployment) -> set[Environment]:

@@ -15,8 +15,9 @@ from scripts.host import offline
 from scripts.host.environments import SERVE, SERVE_TORCH
 from scripts.runtimes import unit_file
 from scripts.runtimes.deployment import Deployment
-from scripts.runtimes.local import boot_unit, orphans, supervisor
+from scripts.runtimes.local import boot_unit, layout, orphans, supervisor
 from scripts.runtimes.local.accounts import check_access, prefix, service_account
+from scripts.runtimes.local.files import MEMBERS
 from scripts.runtimes.run_directory import RunDir
 from worker.contract.cpu_list import format_cpu_list
 
@@ -31,7 +32,7 @@ def start(
     run, python, workers = deployment.run, SERVE.python, deployment.plan.workers
     account = service_account()
     say("   slots: " + ", ".join(f"{worker.name} on CPU {format_cpu_list(worker.slot.cpus)}" for worker in workers))
-    run.create(files, account)
+    layout.create(run, files, account)
     write_secrets()
     environ, as_account = _environ(run), prefix(account, visible(deployment), [deployment.cluster.port], len(workers))
     manifests = [model.folder / "model.toml" for model in deployment.cluster.models]
@@ -49,7 +50,8 @@ def start(
 
 def _check(run: RunDir) -> list[str | Path]:
     """Return the command by which the gate reads its list of workers, and writes the first one for Nginx."""
-    return [SERVE.python, *GATE, "init", "--members", run.members, "--out", run.members.parent]
+    members = run.path / MEMBERS
+    return [SERVE.python, *GATE, "init", "--members", members, "--out", members.parent]
 
 
 def unit(deployment: Deployment) -> str:

@@ -7,29 +7,28 @@ from types import MappingProxyType
 
 from scripts.base.console import say, step
 from scripts.base.errors import CommandError
-from scripts.base.waiting import wait_until
 from scripts.cluster.config import Cluster
 from scripts.host import docker, systemd
 from scripts.host.environments import SERVE
-from scripts.host.packages import NGINX, require_without_unit
 from scripts.host.updates import apply_to_machine, machine_updates
 from scripts.host.venv import ensure
-from scripts.render import gateway, programs
+from scripts.render import programs
+from scripts.render.gateway import listen_ports
 from scripts.runtimes import live, states, unit_file
 from scripts.runtimes.change import Members
 from scripts.runtimes.deployment import Deployment, plan_here, reuse_ports, with_default_ports
-from scripts.runtimes.local import files, launch, logs, observability, orphans, processes, setup, supervisor
+from scripts.runtimes.local import files, gateway, launch, logs, observability, orphans, processes, setup, supervisor
 from scripts.runtimes.local.accounts import UNPRIVILEGED_PORT, as_owner, service_account, show
-from scripts.runtimes.local.files import GATE_PROGRAMS, LISTEN, MEMBERS, PROGRAMS, environments, kit_text
-from scripts.runtimes.preflight import listen_faults, memory_faults, port_faults
+from scripts.runtimes.local.files import LISTEN, MEMBERS, PROGRAMS, environments, gateway_ports, kit_text, worker_ports
+from scripts.runtimes.local.layout import KIT, kit_of, remove_caches
+from scripts.runtimes.preflight import port_faults
 from scripts.runtimes.request_lines import Line
-from scripts.runtimes.run_directory import KIT, RunDir, kit_of
+from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Checks, Updates
 from scripts.runtimes.side_by_side import SideBySide, State
 from scripts.runtimes.waiting import gateway_of, wait_in_rotation
 
 SUPERVISORD_GONE = "supervisord is gone"
-RELOAD_TIMEOUT_S = 120  # of Nginx, by a gate that has just started on a busy machine
 
 
 class LocalRuntime(SideBySide):
@@ -46,7 +45,7 @@ class LocalRuntime(SideBySide):
     def place(self, deployment: Deployment, taken: Members = MappingProxyType({})) -> Deployment:
         """Return `deployment` with ports: of the workers that are listed, and free ones for the others."""
         held = {member.port for member in taken.values()}
-        known = {name: member.port for name, member in self.listed(deployment.run).items()}
+        known = worker_ports(deployment.run)
         return reuse_ports(deployment, known, lambda port: port not in held and not port_faults([port]))
 
     def up(self, cluster: Cluster, run: RunDir, *, force: bool = False, boot: bool = True) -> Deployment:
@@ -55,21 +54,25 @@ class LocalRuntime(SideBySide):
         if not by_systemd:
             unit_file.leave(run)
         planned = plan_here(cluster, run)
-        if faults := listen_faults(cluster.gateway.listen):
-            raise CommandError(*(f"{cluster.source}: {fault}" for fault in faults))
-        require_without_unit(NGINX, "nginx.service")
-        if cluster.access.keys and (fault := setup.key_module_fault()):
-            raise CommandError(fault)
-        if faults := memory_faults(planned.plan, planned.hardware, planned.models, cluster.settings):
-            raise CommandError(*faults)
+        setup.require(planned)
         if supervisor.is_running(run):
-            own = run.gateway_ports | {one.port for one in states.known(run, cluster)}
-            if faults := port_faults({cluster.port} - own):
-                raise CommandError(*faults)
-            deployment = live.change(self, planned, force)
-            if by_systemd:
-                unit_file.enable(run, launch.unit(deployment))
-            return deployment
+            return self._change(planned, force, by_systemd)
+        return self._start(planned, by_systemd)
+
+    def _change(self, planned: Deployment, force: bool, by_systemd: bool) -> Deployment:
+        """Turn what runs into `planned`."""
+        run, cluster = planned.run, planned.cluster
+        own = gateway_ports(run) | {one.port for one in states.known(run, cluster)}
+        if faults := port_faults({cluster.port} - own):
+            raise CommandError(*faults)
+        deployment = live.change(self, planned, force)
+        if by_systemd:
+            unit_file.enable(run, launch.unit(deployment))
+        return deployment
+
+    def _start(self, planned: Deployment, by_systemd: bool) -> Deployment:
+        """Start `planned` where nothing runs; if that fails, leave nothing running."""
+        run, cluster = planned.run, planned.cluster
         deployment = with_default_ports(planned)
         self.build_artifacts(deployment)
         if orphans.find(run):
@@ -104,7 +107,7 @@ class LocalRuntime(SideBySide):
             return run.remove()
         launch.stop(run)
         unit_file.remove(run)
-        if busy := [port for port in sorted(run.all_ports) if port_faults([port])]:
+        if busy := [port for port in sorted({*worker_ports(run).values(), *gateway_ports(run)}) if port_faults([port])]:
             listed = ", ".join(map(str, busy))
             raise CommandError(
                 f"port {listed}: still in use by a process that was not started from {run.path}: "
@@ -198,7 +201,7 @@ class LocalRuntime(SideBySide):
     def remove(self, run: RunDir, workers: Iterable[str]) -> None:
         names = list(workers)
         supervisor.remove(run, names)
-        run.remove_caches(names)
+        remove_caches(run, names)
 
     def watch(self, run: RunDir, workers: Collection[str]) -> Callable[[], None]:
         return processes.watch(run, workers)
@@ -207,24 +210,12 @@ class LocalRuntime(SideBySide):
         return processes.nginx_workers(run)
 
     def switch_gateway(self, run: RunDir, files: Mapping[str, str]) -> None:
-        """Start another gate if its code, Nginx's configuration or the addresses are others: it reloads Nginx."""
-        shared = {path: text for path, text in files.items() if path != PROGRAMS}
-        unchanged = run.has_files({path: shared[path] for path in (KIT, GATE_PROGRAMS, LISTEN)})
-        known = processes.nginx_workers(run).keys()
-        run.write(shared)
-        if unchanged:
-            return
-        step("the gateway changes: Nginx loads its configuration again, and keeps its connections")
-        run.adopt(kit_of(files[KIT]))
-        supervisor.update_gate(run)
-        if not wait_until(lambda: not known & processes.taking_requests(run), RELOAD_TIMEOUT_S):
-            log = processes.log_end(run, "gate")
-            raise CommandError("the gateway goes by its former configuration; the gate's log ends with:", *log)
+        gateway.switch(run, files)
 
     def interruptions(self, files: Mapping[str, str], after: State) -> list[str]:
         """Return a line if Nginx, which runs without rights, would have to begin to listen below UNPRIVILEGED_PORT."""
         port = after.cluster.port
-        if port >= UNPRIVILEGED_PORT or min(gateway.listen_ports(files[LISTEN])) < UNPRIVILEGED_PORT:
+        if port >= UNPRIVILEGED_PORT or min(listen_ports(files[LISTEN])) < UNPRIVILEGED_PORT:
             return []
         return [f"port {port}: only a service that starts anew may listen below {UNPRIVILEGED_PORT}"]
 

@@ -1,21 +1,35 @@
-"""Checks of `make doctor` for the local runtime: ports, memory, folders, Nginx and the Python environments."""
+"""What the local runtime needs of this machine: what must hold before a start, and the checks of `make doctor`."""
 
 import shutil
 import subprocess
 from collections.abc import Collection
 from functools import partial
 
+from scripts.base.errors import CommandError
 from scripts.base.programs import search_path
 from scripts.host.environments import VENVS, Environment
-from scripts.host.packages import NGINX, ensurepip_package, has_ensurepip, installable
+from scripts.host.packages import NGINX, ensurepip_package, has_ensurepip, installable, require_without_unit
 from scripts.host.venv import is_current
 from scripts.runtimes.checks import check_capacity, check_writable
 from scripts.runtimes.deployment import Deployment
 from scripts.runtimes.local import orphans
+from scripts.runtimes.preflight import listen_faults, memory_faults
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.runtime import Checks
 
 KEY_MODULE = "http_secure_link_module"
+
+
+def require(planned: Deployment) -> None:
+    """Install Nginx if it is missing; raise CommandError if this machine cannot serve `planned`."""
+    cluster = planned.cluster
+    if faults := listen_faults(cluster.gateway.listen):
+        raise CommandError(*(f"{cluster.source}: {fault}" for fault in faults))
+    require_without_unit(NGINX, "nginx.service")
+    if cluster.access.keys and (fault := _key_module_fault()):
+        raise CommandError(fault)
+    if faults := memory_faults(planned.plan, planned.hardware, planned.models, cluster.settings):
+        raise CommandError(*faults)
 
 
 def checks(run: RunDir, deployment: Deployment | None, environments: Collection[Environment]) -> Checks:
@@ -37,7 +51,7 @@ def checks(run: RunDir, deployment: Deployment | None, environments: Collection[
     return {**capacity, **independent}
 
 
-def key_module_fault() -> str | None:
+def _key_module_fault() -> str | None:
     """Return why this machine's Nginx cannot judge keys; None if it can."""
     if KEY_MODULE in (built := _nginx_says("-V")):
         return None

@@ -16,6 +16,7 @@ import pytest
 from scripts.base.errors import CommandError
 from scripts.base.programs import search_path
 from scripts.runtimes.local import orphans
+from scripts.runtimes.local.layout import create
 from scripts.runtimes.local.runtime import LocalRuntime
 from scripts.runtimes.run_directory import RunDir, run_dir
 from tests.unprivileged_user import as_unprivileged
@@ -33,7 +34,7 @@ class Machine:
 
     def run(self, name: str = "run") -> RunDir:
         run = run_dir(self.folder / name)
-        run.create({"runtime": "local\n"}, pwd.getpwuid(os.geteuid()))
+        create(run, {"runtime": "local\n"}, pwd.getpwuid(os.geteuid()))
         return run
 
     def start(self, command: list[str], cwd: Path, environ: Mapping[str, str]) -> int:

@@ -16,7 +16,7 @@ from scripts.base.errors import CommandError
 from scripts.cluster.config import ROOT
 from scripts.host.environments import SERVE
 from scripts.render.programs import gate_programs
-from scripts.runtimes.local import supervisor
+from scripts.runtimes.local import layout, supervisor
 from scripts.runtimes.run_directory import RunDir
 from tests.unprivileged_user import as_unprivileged
 from tests.wait import until
@@ -45,7 +45,7 @@ pytestmark = pytest.mark.skipif(not SERVE.python.exists(), reason="needs .venv/s
 def create(run: RunDir, programs: str = PROGRAMS) -> dict[str, str]:
     """The run directory with `programs`; returns the environment to start with, whose `nginx` and gate sleep too."""
     gate = gate_programs(run.path / "bin/gate", ROOT, "1")
-    run.create({"rendered/programs.conf": programs, "rendered/gate.conf": gate}, OWN)
+    layout.create(run, {"rendered/programs.conf": programs, "rendered/gate.conf": gate}, OWN)
     (run.path / "bin").mkdir()
     for name in ("nginx", "gate"):
         (run.path / "bin" / name).write_text("#!/bin/sh\nexec sleep 1000\n")

@@ -15,6 +15,7 @@ from scripts.host.environments import SERVE
 from scripts.render.programs import gate_programs
 from scripts.runtimes.local import supervisor
 from scripts.runtimes.local.boot_unit import GATEWAY_STOP_S
+from scripts.runtimes.local.layout import create
 from scripts.runtimes.run_directory import RunDir, run_dir
 from tests.wait import until
 
@@ -43,7 +44,7 @@ def test_if_nothing_was_started_nothing_runs_and_stop_returns(run: RunDir) -> No
     assert not supervisor.is_running(run)
     assert supervisor.processes(run) == {}
     supervisor.stop(run)
-    run.create({}, OWN)
+    create(run, {}, OWN)
     supervisor.stop(run)
     assert not supervisor.is_running(run)
 
