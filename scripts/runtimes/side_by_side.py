@@ -32,7 +32,7 @@ class State:
 
 
 class SideBySide(Runtime):
-    """A runtime on one machine; what it starts and stops is one worker."""
+    """A runtime on one machine, which starts, stops and watches single workers."""
 
     members: ClassVar[str]  # the gate's list of workers: its path within the run directory
     keys: ClassVar[str]  # the gate's list of keys, beside it
