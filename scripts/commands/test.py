@@ -18,9 +18,8 @@ UNIT = "tests/unit"
 BROWSER = "browser"
 # Folders whose tests share nothing but the cores, a lane each: `system` uses this machine's Docker engine, `cluster`
 # and `bootstrap` start their own, the others need none. Those that take longest start first, so that no core waits at
-# the end. `cluster` mostly waits for a swarm to notice what was done to it.
+# the end.
 LANES = ("commands", "local", "cluster", "bootstrap", "system", BROWSER, "parts", "chaos", "unit")
-IDLE = ("cluster",)
 # A browser ends its requests with ERR_NETWORK_CHANGED when an interface comes or goes, and other lanes make interfaces.
 NETWORK = """
 ip link set lo up
@@ -55,7 +54,7 @@ def run(service: ServiceOptions, options: Options) -> None:
     tests = {lane: [python, *pytest_arguments(lane), f"tests/{lane}"] for lane in LANES}
     if os.geteuid() == 0:
         tests[BROWSER] = [*OWN_NETWORK, *tests[BROWSER]]
-    run_in_parallel({**tests, "types": types}, REPORTS, IDLE)
+    run_in_parallel({**tests, "types": types}, REPORTS)
 
 
 def pytest_arguments(lane: str) -> list[str]:

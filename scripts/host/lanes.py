@@ -3,7 +3,7 @@
 import os
 import subprocess
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,10 +44,8 @@ class Lane:
         return [*failed, f"{self.name} failed with status {self.process.returncode}"]
 
 
-def run_in_parallel(commands: Mapping[str, Sequence[object]], folder: Path, idle: Collection[str] = ()) -> None:
+def run_in_parallel(commands: Mapping[str, Sequence[object]], folder: Path) -> None:
     """Run all `commands` (lane name -> command), AT_ONCE at a time; write their output to lane-NAME.log in `folder`.
-
-    Those in `idle`, which mostly wait, run beside the others from the start.
 
     Show a lane's output when it ends, and at last the minutes of each. Raise CommandError with the failures of all.
     """
@@ -55,7 +53,7 @@ def run_in_parallel(commands: Mapping[str, Sequence[object]], folder: Path, idle
     step(f"lanes, {AT_ONCE} at a time, with logs in {folder}/lane-*.log: {', '.join(commands)}")
     with ExitStack() as stack:
         completed = []
-        for lane in _as_completed(commands, folder, idle, stack):
+        for lane in _as_completed(commands, folder, stack):
             step(f"lane {lane.name}")
             say(lane.read_output().rstrip())
             completed.append(lane)
@@ -75,17 +73,11 @@ def _start(name: str, command: Sequence[object], folder: Path) -> Iterator[Lane]
         yield Lane(name, process, path)
 
 
-def _as_completed(
-    commands: Mapping[str, Sequence[object]], folder: Path, idle: Collection[str], stack: ExitStack
-) -> Iterator[Lane]:
-    """Start the idle `commands`, and the others in their order: one whenever fewer than AT_ONCE of them run.
-
-    Yield each when it has ended.
-    """
-    waiting = sorted(commands.items(), key=lambda command: command[0] not in idle)
-    running = list[Lane]()
+def _as_completed(commands: Mapping[str, Sequence[object]], folder: Path, stack: ExitStack) -> Iterator[Lane]:
+    """Start `commands` in their order, the next one whenever fewer than AT_ONCE run; yield each when it has ended."""
+    waiting, running = list(commands.items()), list[Lane]()
     while waiting or running:
-        while waiting and (waiting[0][0] in idle or sum(lane.name not in idle for lane in running) < AT_ONCE):
+        while waiting and len(running) < AT_ONCE:
             running.append(stack.enter_context(_start(*waiting.pop(0), folder)))
         time.sleep(POLL_INTERVAL_S)
         for lane in [lane for lane in running if lane.has_ended()]:

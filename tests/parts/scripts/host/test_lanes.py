@@ -35,24 +35,14 @@ def test_lanes_run_in_parallel_and_are_shown_one_by_one(tmp_path: Path, capfd: p
     assert [re.sub(r"\d+\.\d$", "N", " ".join(line.split())) for line in minutes] == ["quick N", "slow N"]
 
 
-def until_started(count: int, folder: Path) -> str:
-    """Return shell code that notes how many run when it starts, and ends once there are `count`."""
-    counted = f"$(ls {folder} | grep -vc lane)"
-    return f"touch {folder}/$$; echo {counted}; until [ {counted} -ge {count} ]; do sleep 0.05; done"
-
-
 def test_no_more_lanes_run_at_once_than_keep_the_cores_busy(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    first = shell(f"{until_started(AT_ONCE, tmp_path)}; sleep 1; rm {tmp_path}/$$")
-    names = [f"first-{number}" for number in range(AT_ONCE)]
-    run_in_parallel({**dict.fromkeys(names, first), "last": shell(until_started(1, tmp_path))}, tmp_path)
+    # Each notes how many run when it starts; the first ones end when there are as many as may run.
+    started = f"touch {tmp_path}/$$; ls {tmp_path} | grep -vc lane"
+    waiting = f"until [ $(ls {tmp_path} | grep -vc lane) = {AT_ONCE} ]; do sleep 0.05; done"
+    first = {f"first-{number}": shell(f"{started}; {waiting}; sleep 1; rm {tmp_path}/$$") for number in range(AT_ONCE)}
+    run_in_parallel({**first, "last": shell(started)}, tmp_path)
     last = (tmp_path / "lane-last.log").read_text()
     assert int(last) <= AT_ONCE
-    assert capfd.readouterr().out.count("-- lane ") == AT_ONCE + 1
-
-
-def test_an_idle_lane_runs_beside_the_others_from_the_start(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    names = [*(f"busy-{number}" for number in range(AT_ONCE)), "idle"]
-    run_in_parallel(dict.fromkeys(names, shell(until_started(AT_ONCE + 1, tmp_path))), tmp_path, ["idle"])
     assert capfd.readouterr().out.count("-- lane ") == AT_ONCE + 1
 
 
