@@ -1,15 +1,19 @@
 """The OpenAPI document against what the worker is made of: routes, parameters, errors and limits."""
 
 import json
+import pkgutil
 import re
+from importlib import import_module
 
 import pytest
 
 from scripts.cluster.config import ROOT
 from tests.unit.worker.contract.test_settings import COMPLETE
+from worker.api import routes as package
 from worker.api.openapi import document
 from worker.api.operations import NOT_TO_IMAGES
 from worker.api.parameters import HUGGING_FACE, PREDICT, Parameters
+from worker.api.routes import triton
 from worker.api.schemas import PARAMETERS
 from worker.app import create_app
 from worker.contract.error_codes import ErrorCode, Sender
@@ -34,6 +38,11 @@ def test_every_route_is_documented_and_every_documented_route_exists() -> None:
     }
     documented = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}
     assert routes - INSIDE_ONLY == documented
+
+
+def test_every_module_of_routes_is_listed() -> None:
+    found = {import_module(f"{package.__name__}.{module.name}") for module in pkgutil.iter_modules(package.__path__)}
+    assert {module for module in found if hasattr(module, "blueprint")} == {*package.APIS, triton}
 
 
 def test_the_gateway_leads_every_documented_route_to_whoever_answers_it() -> None:
