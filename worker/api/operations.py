@@ -1,6 +1,6 @@
 """What the routes' descriptions in the OpenAPI document share: parameters, bodies, answers, errors by status."""
 
-from worker.api.schemas import BYTES, COUNT, IN_TEXT, PARAMETERS, TEXT, Json, closed, list_of, ref
+from worker.api.schemas import BYTES, COUNT, IN_BASE64, IN_TEXT, PARAMETERS, TEXT, Json, closed, list_of, ref
 from worker.contract.error_codes import ErrorCode, Sender
 from worker.decode import MIME_TYPES
 
@@ -39,8 +39,7 @@ def in_json(*names: str) -> Json:
 
 def inputs(most: int, *names: str, **more: Json) -> Json:
     """Return the schema of JSON with up to `most` images in base64, the parameters `names` and `more`."""
-    image = {"type": "string", "contentEncoding": "base64"}
-    images = {"anyOf": [image, list_of(image, most) | {"minItems": 1}]}
+    images = {"anyOf": [IN_BASE64, list_of(IN_BASE64, most) | {"minItems": 1}]}
     return closed(required=["inputs"], inputs=images, parameters=in_json(*names), **more)
 
 

@@ -17,6 +17,7 @@ TEXT: Json = {"type": "string"}
 NUMBER: Json = {"type": "number"}
 COUNT: Json = {"type": "integer", "minimum": 0}
 TRUTH: Json = {"type": "boolean"}
+IN_BASE64: Json = TEXT | {"contentEncoding": "base64"}
 BYTES: Json = {"type": "string", "format": "binary"}
 NAMES: Json = {"type": ["string", "null"]}
 LABEL: Json = TEXT | {"minLength": 1, "maxLength": MAX_LABEL_CHARACTERS}

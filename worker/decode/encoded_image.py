@@ -1,7 +1,9 @@
 """An image file within its bounds: its size is known, its pixels are decoded when they are needed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -20,11 +22,13 @@ from worker.decode.vips import OUT_OF_MEMORY, reason
 # An image is shrunk while it is decoded only if this many times the network's size is left. Measured on 300 photographs
 # enlarged to 12 megapixels, with EfficientNet-Lite0 in f32 and int8, it is the smallest margin that keeps 99% of the
 # answers in both: 1 gives 99.0 and 98.3%, 1.5 gives 99.0 and 98.7%, 2 gives 99.7 and 99.0%, 3 and 4 give 99.7% in both
-# and take twice the time. With 2, an input differs by a grey level on average, and a score by 0.01, at most by 0.1: no
-# less if Pillow scales the rest than if libvips does (`reduced.py`), which moved one answer of 300 in either direction.
+# and take twice the time. With 2, an input differs by a grey level on average, and a score by 0.01, at most by 0.1. The
+# rest was scaled by Pillow there; libvips (`reduced.py`) moved one or two answers of 300, in either direction.
 MARGIN = 2
 LARGE_PIXELS = 16_000_000  # most phones' photographs have fewer
 MODES = {1: "L", 3: "RGB"}
+
+T = TypeVar("T")
 
 
 class EncodedImage:
@@ -55,14 +59,15 @@ class EncodedImage:
         Unless `exact`, a large image is shrunk while it is decoded. Raise ServiceError if it cannot be decoded.
         """
         factor = 1 if exact else self._file.shrink(self._factor(geometry))
-        values = self._decoded(factor)
-        if factor > 1:
-            return reduced(values, geometry, self._orientation, self._pixels)
-        return self._whole(values).scaled(geometry)
+        if factor == 1:
+            return self._decoded(1, self._whole).scaled(geometry)
+        return self._decoded(
+            factor, partial(reduced, geometry=geometry, orientation=self._orientation, pixels=self._pixels)
+        )
 
     def upright(self) -> DecodedImage:
         """Return the whole image, upright and in memory; raise ServiceError if it cannot be decoded."""
-        return self._whole(self._decoded(1)).upright()
+        return self._decoded(1, self._whole).upright()
 
     def _whole(self, values: np.ndarray) -> DecodedImage:
         return DecodedImage(_bands(values, self._pixels), self._orientation)
@@ -74,18 +79,19 @@ class EncodedImage:
         scaled_width, scaled_height = geometry.scaled(width, height)
         return max(1, int(min(width / max(1, scaled_width), height / max(1, scaled_height)) / MARGIN))
 
-    def _decoded(self, factor: int) -> np.ndarray:
+    def _decoded(self, factor: int, make: Callable[[np.ndarray], T]) -> T:
+        """Return what `make` makes of the pixels, uint8 [H, W, bands], while their memory is held."""
         with refuse_damaged(self._file.kind):
             try:
-                return self._held(self._file, factor)
+                return self._held(self._file, factor, make)
             except OtherwiseError as odd:
                 odd.file.require_served(self._bounds.max_pixels)
-                return self._held(odd.file, factor)
+                return self._held(odd.file, factor, make)
 
-    def _held(self, file: File, factor: int) -> np.ndarray:
+    def _held(self, file: File, factor: int, make: Callable[[np.ndarray], T]) -> T:
         bounds = self._bounds
         with bounds.budget.hold(file.held_bytes(factor, self._pixels), bounds.left):
-            return file.decode(factor, self._pixels, bounds.left)
+            return make(file.decode(factor, self._pixels, bounds.left))
 
 
 def _bands(values: np.ndarray, pixels: Pixels) -> tuple[Image.Image, ...]:

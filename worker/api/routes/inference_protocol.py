@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from worker.api.operations import NAME, PROTOCOL_ERROR, VERSIONED, about, get, post, probe, responses
 from worker.api.routes import triton
 from worker.api.routes.tensors import HEADER_LENGTH, INPUT, OUTPUT, InferRequest, Output, encode_answer, read_request
-from worker.api.schemas import BYTES, COUNT, TEXT, TRUTH, Json, list_of, object_of, ref, such_as
+from worker.api.schemas import BYTES, COUNT, IN_BASE64, TEXT, TRUTH, Json, list_of, object_of, ref, such_as
 from worker.api.service import Loaded, Service
 from worker.api.uploads import check_answer
 from worker.contract.languages import BOTH
@@ -103,8 +103,7 @@ def _paths_of_a_model(path: str, settings: Settings, *named: Json) -> Json:
 
 def _sent(max_images: int) -> Json:
     """Return the schema of a request to infer, in JSON."""
-    image = TEXT | {"contentEncoding": "base64"}
-    images = list_of({"anyOf": [image, list_of(image, 1)]}, max_images)
+    images = list_of({"anyOf": [IN_BASE64, list_of(IN_BASE64, 1)]}, max_images)
     shape = such_as(list_of(COUNT, 2), [1])
     tensor = object_of(name={"const": INPUT}, datatype={"const": "BYTES"}, shape=shape, data=images)
     options = {"type": "object", "properties": {"binary_data": TRUTH, "classification": COUNT}}

@@ -16,7 +16,7 @@ from worker.api.base64_text import decode_base64
 from worker.api.best_classes import best_classes, model_and_parameters
 from worker.api.operations import NAME, PROTOCOL_ERROR, VERSIONED, about, get, in_json, in_query, post, responses
 from worker.api.parameters import HUGGING_FACE, Parameters
-from worker.api.schemas import COUNT, NUMBER, TEXT, TRUTH, Json, list_of, object_of
+from worker.api.schemas import COUNT, IN_BASE64, NUMBER, TEXT, TRUTH, Json, list_of, object_of
 from worker.api.service import Loaded, Service
 from worker.api.uploads import check_answer, check_count
 from worker.contract.errors import ErrorCode, ServiceError, quoted
@@ -126,8 +126,7 @@ def paths(settings: Settings) -> Json:
 def _of_a_model(path: str, settings: Settings, *named: Json) -> Json:
     version = object_of(version=TEXT, state=TEXT, status=object_of(error_code=TEXT, error_message=TEXT))
     status = object_of(name=TEXT, ready=TRUTH, model_version_status=list_of(version))
-    image = object_of(b64={"type": "string", "contentEncoding": "base64"})
-    instances = list_of(image, settings.max_images) | {"minItems": 1}
+    instances = list_of(object_of(b64=IN_BASE64), settings.max_images) | {"minItems": 1}
     sent = object_of(instances=instances, parameters=in_json(*HUGGING_FACE)) | {"required": ["instances"]}
     row = object_of(labels=list_of(TEXT), classes=list_of(COUNT), scores=list_of(NUMBER))
     predict = post(
