@@ -169,11 +169,12 @@ class Swarm:
                 self.servers[name].docker("tag", image, f"{newer}-later")
 
     def report(self) -> str:
-        """The end of what the tasks did, for a failure's report."""
-        shown = ["{{.Name}} {{.Node}} {{.CurrentState}} {{.Error}}"]
+        """What the nodes and tasks do, and the ends of their logs, for a failure's report."""
+        shown = ["{{.Name}} {{.Node}} {{.DesiredState}} {{.CurrentState}} {{.Error}}"]
+        nodes = self.manager.asked("node", "ls").stdout
         tasks = self.manager.asked("stack", "ps", "wanwu", "--no-trunc", "--format", *shown).stdout
         logs = self.manager.asked("service", "logs", "--tail", "6", "wanwu_photos")
-        return f"\n{tasks}\n{logs.stdout}{logs.stderr}"[-8000:]
+        return f"\n{nodes}\n{tasks}\n{(logs.stdout + logs.stderr)[-5000:]}"
 
 
 @pytest.fixture(scope="session")

@@ -89,6 +89,20 @@ def test_a_server_that_is_cut_off_costs_only_what_was_on_its_way_to_it(whole: Sw
     whole.mend()
 
 
+def test_make_up_replaces_a_task_that_swarm_does_not_place_any_more(whole: Swarm) -> None:
+    whole.manager.docker("node", "update", "--availability", "drain", "b")
+    until("one waits for a slot", lambda: waiting_tasks(whole))
+    whole.manager.docker("service", "scale", "--detach", f"wanwu_photos={len(whole.slots())}")
+    whole.manager.docker("node", "update", "--availability", "drain", "b")  # has Swarm look for a slot once more
+    [forgotten] = waiting_tasks(whole)
+    whole.made("up")
+    assert not waiting_tasks(whole)
+    tasks = whole.manager.docker(
+        "service", "ps", "--quiet", "--no-trunc", "--filter", "desired-state=running", "wanwu_photos"
+    )
+    assert len(set(tasks.split()) - {forgotten}) == len(whole.slots())
+
+
 def test_a_server_without_power_costs_only_what_was_on_its_way_to_it_and_waits_for_the_key_of_a_locked_swarm(
     whole: Swarm,
 ) -> None:
@@ -138,6 +152,13 @@ def images_of(swarm: Swarm) -> set[str]:
 def containers(swarm: Swarm) -> set[str]:
     """The containers of all workers of a, b and c."""
     return {container for name in "abc" for container in swarm.servers[name].containers("wanwu_photos")}
+
+
+def waiting_tasks(swarm: Swarm) -> list[str]:
+    """The ids of the tasks that have no slot."""
+    shown = ["--no-trunc", "--filter", "desired-state=running", "--format", "{{.ID}} {{.CurrentState}}"]
+    lines = swarm.manager.docker("service", "ps", *shown, "wanwu_photos").splitlines()
+    return [line.split()[0] for line in lines if "Pending" in line]
 
 
 def settings_of(swarm: Swarm, name: str) -> set[str]:

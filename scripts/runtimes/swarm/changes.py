@@ -6,7 +6,8 @@ from scripts.render.swarm import service_name
 from scripts.runtimes.swarm import consensus
 from scripts.runtimes.swarm.deployment import SwarmDeployment
 from scripts.runtimes.swarm.nodes import STACK, Service, read_services, read_tasks
-from scripts.runtimes.swarm.waiting import ROLLED_BACK, take_snapshot, wait
+from scripts.runtimes.swarm.unsettled import forgotten
+from scripts.runtimes.swarm.waiting import ROLLED_BACK, Snapshot, take_snapshot, wait, wait_removed
 
 
 def renew(deployment: SwarmDeployment) -> None:
@@ -40,6 +41,18 @@ def _update(
     step(f"{' '.join(command)}: {service.name}")
     before = take_snapshot()
     consensus.run([*command, "--detach", service.name], repeatable=repeatable)
+    settle(deployment, before, accepted)
+
+
+def settle(deployment: SwarmDeployment, before: Snapshot, accepted: str = "") -> None:
+    """Replace the tasks that the change since `before` would leave without a slot, and wait until it has settled."""
+    services = read_services()
+    tasks = read_tasks(services)
+    for service in services:
+        if service.replicas is not None and (waiting := forgotten(service, tasks, before.tasks)):
+            _scale(service, service.replicas - len(waiting))  # takes away tasks without a node first
+            wait_removed(waiting)
+            _scale(service, service.replicas)
     wait(deployment, before, accepted)
 
 
@@ -64,4 +77,8 @@ def rescale(deployment: SwarmDeployment) -> None:
     counts = {f"{STACK}_{service_name(model)}": count for model, count in deployment.replicas.items()}
     for service in read_services():
         if service.replicas is not None and (count := counts[service.name]) != service.replicas:
-            consensus.run(["service", "update", "--detach", "--replicas", str(count), service.name])
+            _scale(service, count)
+
+
+def _scale(service: Service, replicas: int) -> None:
+    consensus.run(["service", "update", "--detach", "--replicas", str(replicas), service.name])

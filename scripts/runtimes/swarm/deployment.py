@@ -26,7 +26,7 @@ from worker.contract.machine import machine_kind
 from worker.contract.volume import SENTINEL, VolumeError, read_sentinel
 
 INIT_REMEDY = "run scripts/init-server.sh there"
-ANSWER_TIMEOUT_S = 20  # a new leader takes a server for lost until it hears of it, within some seconds
+ANSWER_TIMEOUT_S = 60  # for a new leader, and after a cut of its network, a server is lost until it tries again
 GPU_SLOT = "-gpu"  # in the name of a GPU slot, as scripts.cluster.plan names it
 
 

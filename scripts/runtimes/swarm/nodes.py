@@ -135,9 +135,9 @@ def parse_service(data: Mapping[str, Any]) -> Service:
 
 
 def _lasting(spec: Mapping[str, Any]) -> Any:
-    """Return what a service is but for how often its tasks were replaced by equal ones."""
+    """Return what a service is, but for the number of its tasks and for how often they were replaced by equal ones."""
     template = {key: value for key, value in spec["TaskTemplate"].items() if key != "ForceUpdate"}
-    return comparable({**spec, "TaskTemplate": template})
+    return comparable({**spec, "TaskTemplate": template, "Mode": None})
 
 
 def comparable(spec: Any) -> Any:

@@ -17,7 +17,7 @@ from scripts.runtimes.swarm.deployment import SwarmDeployment
 from scripts.runtimes.swarm.membership import label_nodes, require_drained, require_encryption
 from scripts.runtimes.swarm.network import faults_here
 from scripts.runtimes.swarm.nodes import STACK, read_services
-from scripts.runtimes.swarm.waiting import take_snapshot, wait, wait_answering, wait_empty, wait_gone
+from scripts.runtimes.swarm.waiting import take_snapshot, wait_answering, wait_empty, wait_gone
 
 
 class SwarmRuntime(Runtime):
@@ -57,7 +57,7 @@ class SwarmRuntime(Runtime):
         step("starting workers and gateways")
         try:
             stack.deploy(deployment)
-            wait(deployment, before)
+            changes.settle(deployment, before)
             if is_first_start:
                 wait_answering(deployment)
         except (CommandError, KeyboardInterrupt):
@@ -108,7 +108,7 @@ class SwarmRuntime(Runtime):
         wait_empty(node)
         before = take_snapshot()
         changes.rescale(deployment)
-        wait(deployment, before)
+        changes.settle(deployment, before)
         say(f"\n{server} no longer serves and can be removed: remove its table from {cluster.source} and run `make up`")
         say(f"`make up` with its table still there makes {server} serve again")
 
@@ -130,7 +130,7 @@ class SwarmRuntime(Runtime):
         before = take_snapshot()
         step("replacing the gateways one at a time, so that they know the keys")
         stack.deploy(deployment)
-        wait(deployment, before)
+        changes.settle(deployment, before)
 
     def show_status(self, cluster: Cluster, run: RunDir) -> None:
         status.print_status(cluster)

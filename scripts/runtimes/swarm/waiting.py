@@ -1,6 +1,6 @@
 """Wait until the swarm has applied a change, and report each new task meanwhile."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -9,24 +9,13 @@ from scripts.base.errors import CommandError
 from scripts.base.http import get
 from scripts.base.waiting import wait_until
 from scripts.host import docker
-from scripts.render.swarm import service_name
 from scripts.runtimes.swarm import consensus
 from scripts.runtimes.swarm.deployment import SwarmDeployment
-from scripts.runtimes.swarm.nodes import (
-    GATEWAY,
-    SERVER,
-    STACK,
-    Node,
-    Service,
-    Task,
-    read_nodes,
-    read_services,
-    read_tasks,
-)
+from scripts.runtimes.swarm.nodes import STACK, Node, Service, Task, read_nodes, read_services, read_tasks
+from scripts.runtimes.swarm.unsettled import has_gateway, out_of_rotation, unsettled
 
 CHANGE_TIMEOUT_S = 600  # many workers may each load a large network, one after the other
 LOG_LINES = 6
-UPDATING_STATES = ("updating", "rollback_started")
 ROLLED_BACK = "rollback_completed"
 ABANDONED_STATES = (ROLLED_BACK, "rollback_paused", "paused")
 ENDED_STATES = ("failed", "rejected", "complete", "shutdown", "orphaned", "remove")
@@ -58,7 +47,7 @@ def wait(deployment: SwarmDeployment, before: Snapshot, accepted: str = "") -> N
     """
     reported: dict[str, str] = {}
 
-    def is_complete() -> bool:
+    def incomplete() -> list[str]:
         services = read_services()
         tasks = read_tasks(services)
         tasks = [task for task in tasks if task.id not in before.tasks or task.desired_state == "running"]
@@ -66,14 +55,13 @@ def wait(deployment: SwarmDeployment, before: Snapshot, accepted: str = "") -> N
         for service in services:
             _check_update(service, tasks, before, accepted)
         pools = [(one, one.replicas) for one in services if one.replicas is not None]
-        if not all(_is_settled(service, tasks, replicas) for service, replicas in pools):
-            return False
-        gateway_nodes = [node for node in read_nodes() if _has_gateway(node)]  # last: few looks come to this
-        everywhere = [one for one in services if one.replicas is None]
-        settled = all(_is_settled(one, tasks, len(gateway_nodes)) for one in everywhere)
-        return settled and _all_in_rotation(deployment, services, gateway_nodes)
+        if lines := unsettled(tasks, pools):
+            return lines
+        gateway_nodes = [node for node in read_nodes() if has_gateway(node)]  # last: few looks come to this
+        everywhere = [(one, len(gateway_nodes)) for one in services if one.replicas is None]
+        return unsettled(tasks, everywhere) or out_of_rotation(deployment, services, gateway_nodes)
 
-    _wait_for(is_complete, "the change is not complete")
+    _wait_for_none(incomplete, "the change is not complete")
 
 
 def wait_answering(deployment: SwarmDeployment) -> None:
@@ -84,38 +72,57 @@ def wait_answering(deployment: SwarmDeployment) -> None:
     """
     looks = 0
 
-    def are_answering() -> bool:
+    def silent() -> list[str]:
         nonlocal looks
-        codes = [get(f"{url}/openapi.json", key=deployment.key)[0] for url in deployment.gateways.values()]
-        looks = looks + 1 if all(code == HTTPStatus.OK for code in codes) else 0
-        return looks == 2
+        urls = list(deployment.gateways.values())
+        found = [url for url in urls if get(f"{url}/openapi.json", key=deployment.key)[0] != HTTPStatus.OK]
+        looks = 0 if found else looks + 1
+        return found if looks == 0 else urls[: 2 - looks]
 
-    _wait_for(are_answering, "no worker answers at some gateways")
+    _wait_for_none(silent, "no worker answers at some gateways")
 
 
 def wait_empty(node: Node) -> None:
     """Return once no task runs on the node, or if it does not answer: nobody can reach its tasks then."""
 
-    def is_empty() -> bool:
+    def remaining() -> list[str]:
+        if not node.ready:
+            return []
         tasks = read_tasks(read_services())
-        return not node.ready or all(task.node != node.id or task.state in ENDED_STATES for task in tasks)
+        return [task.id for task in tasks if task.node == node.id and task.state not in ENDED_STATES]
 
-    _wait_for(is_empty, f"{node.hostname} still runs tasks")
+    _wait_for_none(remaining, f"{node.hostname} still runs tasks")
+
+
+def wait_removed(task_ids: Collection[str]) -> None:
+    """Return once the swarm wants none of the tasks to run."""
+
+    def remaining() -> list[str]:
+        return [one.id for one in read_tasks(read_services()) if one.id in task_ids and one.desired_state == "running"]
+
+    _wait_for_none(remaining, "tasks that wait for a slot are not replaced")
 
 
 def wait_gone() -> None:
     """Return once no node that answers has a task of the stack."""
 
-    def is_gone() -> bool:
+    def remaining() -> list[str]:
         nodes = [node.id for node in read_nodes() if node.ready]
-        return not consensus.run(["node", "ps", "--quiet", "--filter", f"name={STACK}_", *nodes]).split()
+        return consensus.run(["node", "ps", "--quiet", "--filter", f"name={STACK}_", *nodes]).split()
 
-    _wait_for(is_gone, "tasks are still running")
+    _wait_for_none(remaining, "tasks are still running")
 
 
-def _wait_for(condition: Callable[[], bool], fault: str) -> None:
-    if not wait_until(condition, CHANGE_TIMEOUT_S, consensus.INTERVAL_S):
-        raise CommandError(f"{fault} after {CHANGE_TIMEOUT_S} seconds; see `make status` and `make logs`")
+def _wait_for_none(missing: Callable[[], list[str]], fault: str) -> None:
+    """Return once `missing` returns nothing; raise CommandError with its last lines after CHANGE_TIMEOUT_S seconds."""
+    lines: list[str] = []
+
+    def is_complete() -> bool:
+        lines[:] = missing()
+        return not lines
+
+    if not wait_until(is_complete, CHANGE_TIMEOUT_S, consensus.INTERVAL_S):
+        raise CommandError(f"{fault} after {CHANGE_TIMEOUT_S} seconds; see `make status` and `make logs`:", *lines)
 
 
 def _report_tasks(
@@ -156,32 +163,3 @@ def _failure_lines(failed: Sequence[Task]) -> list[str]:
         return []
     log = docker.run_combined_output(["service", "logs", "--raw", "--tail", str(LOG_LINES), failed[0].id])
     return [f"{failed[0].slot or failed[0].id[:12]}: {failed[0].message}", *log.splitlines()]
-
-
-def _is_settled(service: Service, tasks: Sequence[Task], expected: int) -> bool:
-    """Return whether the service runs `expected` tasks and no others, all of them with its current spec."""
-    own = [task for task in tasks if task.service == service.id and task.desired_state == "running"]
-    current = [task for task in own if task.running and task.spec == service.spec]
-    return service.update not in UPDATING_STATES and len(own) == len(current) == expected
-
-
-def _has_gateway(node: Node) -> bool:
-    return node.active and node.ready and node.labels.get(GATEWAY) == "true"
-
-
-def _all_in_rotation(deployment: SwarmDeployment, services: Sequence[Service], gateway_nodes: Sequence[Node]) -> bool:
-    """Return whether every worker is in rotation at the gateway of every node in `gateway_nodes`."""
-    servers = {node.labels.get(SERVER) for node in gateway_nodes}
-    counts = {service.name: service.replicas for service in services}
-    expected = {model.name: counts.get(f"{STACK}_{service_name(model.name)}") for model in deployment.cluster.models}
-    return all(
-        _workers_in_rotation(url, deployment.key) == expected
-        for server, url in deployment.gateways.items()
-        if server in servers
-    )
-
-
-def _workers_in_rotation(gateway: str, key: str) -> dict[str, int]:
-    """Return model name -> number of its workers in rotation at `gateway`."""
-    _, status = get(f"{gateway}/status", key=key)
-    return {model["name"]: model["workers_in"] for model in status.get("models", [])}

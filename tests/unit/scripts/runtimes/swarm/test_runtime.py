@@ -106,8 +106,9 @@ def test_a_service_is_revertible_if_it_was_another_before_its_last_update() -> N
         return parse_service({"ID": "service-1", "Spec": service("image:1"), **previous}).revertible
 
     assert is_revertible(PreviousSpec=service("image:0"))
-    assert is_revertible(PreviousSpec=service("image:1", replicas=2))
+    assert is_revertible(PreviousSpec=service("image:0", replicas=2))
     assert not is_revertible()  # after its first start
+    assert not is_revertible(PreviousSpec=service("image:1", replicas=2))  # after `make drain`
     assert not is_revertible(PreviousSpec=service("image:1"))  # after a second `make up`
     assert not is_revertible(PreviousSpec=service("image:1", restarts=1))  # after `make rollout`
 
