@@ -125,13 +125,7 @@ def _service(cluster: Cluster, model: Model, pool: Pool, offline: Mapping[str, s
         "image": pool.image,
         "networks": [WORKERS],
         "environment": _environment(cluster, model, pool, offline),
-        "volumes": [
-            {"type": "bind", "source": str(model.folder.parent), "target": VOLUME, "read_only": True},
-            {"type": "bind", "source": SLOTS_FILE, "target": SLOTS_FILE, "read_only": True},
-            # Compiled networks and text embeddings outlive a container, so that the next one starts faster.
-            {"type": "volume", "source": "cache", "target": CACHE},
-            {"type": "tmpfs", "target": "/tmp"},  # noqa: S108 - inside the container
-        ],
+        "volumes": _mounts(model),
         "read_only": True,
         "cap_drop": ["ALL"],
         "init": True,
@@ -139,6 +133,18 @@ def _service(cluster: Cluster, model: Model, pool: Pool, offline: Mapping[str, s
         "logging": {"driver": "json-file", "options": {"max-size": "50m", "max-file": "5"}},
         "deploy": _deploy(pool, monitor),
     }
+
+
+def _mounts(model: Model) -> list[dict[str, object]]:
+    """Return a worker's mounts, sorted by source, as `docker service update` sorts them: another order is a change."""
+    mounts: list[dict[str, object]] = [
+        {"type": "bind", "source": str(model.folder.parent), "target": VOLUME, "read_only": True},
+        {"type": "bind", "source": SLOTS_FILE, "target": SLOTS_FILE, "read_only": True},
+        # Compiled networks and text embeddings outlive a container, so that the next one starts faster.
+        {"type": "volume", "source": "cache", "target": CACHE},
+        {"type": "tmpfs", "target": "/tmp"},  # noqa: S108 - inside the container
+    ]
+    return sorted(mounts, key=lambda mount: str(mount.get("source", "")))
 
 
 def _environment(cluster: Cluster, model: Model, pool: Pool, offline: Mapping[str, str]) -> dict[str, str]:

@@ -60,10 +60,12 @@ def test_the_leader_dies_under_load_and_a_new_server_takes_its_place_and_leaves_
         back.start()
         until("it is a worker", lambda: "false" in back.docker("info", "-f", "{{.Swarm.ControlAvailable}}"))
         with open_load(whole.servers[own].address, PORT, whole.image, RATE) as load:
+            staying = [whole.servers[name].containers("wanwu_photos") for name in (own, other)]
             said = whole.made("drain", "SERVER=d")
             assert not whole.servers["d"].docker("ps", "--quiet").split()
             whole.write("abc")
             whole.made("up")
+            assert [whole.servers[name].containers("wanwu_photos") for name in (own, other)] == staying
         assert not load.lost
         assert f"d no longer serves and can be removed: remove its table from {whole.source} and run `make up`" in said
         until("it manages again", lambda: managers(whole, first).keys() == {*"abc"})

@@ -47,6 +47,8 @@ def test_a_rollout_replaces_every_worker_and_nothing_is_lost_and_the_logs_tell_o
     after = containers(whole)
     assert len(after) == len(before) == len(whole.slots())
     assert not after & before
+    whole.made("up")
+    assert containers(whole) == after  # nothing was different
     lines = whole.made("logs").splitlines()
     assert {match[1] for line in lines if (match := re.match(r"(wanwu_[a-z]+)\.\d+\.", line))} == {
         "wanwu_photos", "wanwu_gateway"

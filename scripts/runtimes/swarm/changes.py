@@ -25,8 +25,8 @@ def roll_back(deployment: SwarmDeployment) -> None:
     if not services:
         raise CommandError(
             "found that no model's service was another before its last update, needed one: Swarm keeps only that, and "
-            "each `make up`, `make key`, `make key-revoke` and `make rollout` is an update: put cluster.toml and the "
-            "kit back as they were and run `make up`"
+            "each `make up`, `make key`, `make key-revoke`, `make drain` and `make rollout` is an update: put "
+            "cluster.toml and the kit back as they were and run `make up`"
         )
     for service in services:
         _update(deployment, service, ["service", "rollback"], repeatable=False, accepted=ROLLED_BACK)
@@ -81,4 +81,4 @@ def rescale(deployment: SwarmDeployment) -> None:
 
 
 def _scale(service: Service, replicas: int) -> None:
-    consensus.run(["service", "update", "--detach", "--replicas", str(replicas), service.name])
+    consensus.run(["service", "scale", "--detach", f"{service.name}={replicas}"])

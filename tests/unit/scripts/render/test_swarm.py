@@ -36,10 +36,8 @@ FROM_THE_FILE
    },
    "volumes": [
     {
-     "type": "bind",
-     "source": "/srv/wanwu/models",
-     "target": "/models",
-     "read_only": true
+     "type": "tmpfs",
+     "target": "/tmp"
     },
     {
      "type": "bind",
@@ -48,13 +46,15 @@ FROM_THE_FILE
      "read_only": true
     },
     {
+     "type": "bind",
+     "source": "/srv/wanwu/models",
+     "target": "/models",
+     "read_only": true
+    },
+    {
      "type": "volume",
      "source": "cache",
      "target": "/cache"
-    },
-    {
-     "type": "tmpfs",
-     "target": "/tmp"
     }
    ],
    "read_only": true,
