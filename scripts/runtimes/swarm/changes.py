@@ -45,11 +45,11 @@ def _update(
 
 
 def settle(deployment: SwarmDeployment, before: Snapshot, accepted: str = "") -> None:
-    """Replace the tasks that the change since `before` would leave without a slot, and wait until it has settled."""
+    """Replace the tasks that the change made since `before` would leave without a slot, and wait for the change."""
     services = read_services()
     tasks = read_tasks(services)
     for service in services:
-        if service.replicas is not None and (waiting := forgotten(service, tasks, before.tasks)):
+        if service.replicas is not None and (waiting := forgotten(service, tasks)):
             _scale(service, service.replicas - len(waiting))  # takes away tasks without a node first
             wait_removed(waiting)
             _scale(service, service.replicas)

@@ -45,6 +45,7 @@ class Task:
     desired_state: str
     message: str  # Swarm's reason for the state
     spec: Mapping[str, Any]
+    created: str = ""  # when, by the clock of the manager that led then, as all times here
 
     @property
     def running(self) -> bool:
@@ -63,6 +64,7 @@ class Service:
     update: str  # state of the last update, "" if there was none
     updated: str  # start of the last update
     message: str
+    changed: str = ""  # when anything of it did last
     revertible: bool = False  # whether what Swarm keeps of before the last update is another service
 
 
@@ -81,8 +83,8 @@ def read_tasks(services: Iterable[Service]) -> list[Task]:
     """Return every task of `services` that Swarm still remembers, newest first."""
     names = [one.id for one in services]
     ids = consensus.run(["service", "ps", "--quiet", "--no-trunc", *names]).split() if names else []
-    documents = consensus.inspect("task", ids) if ids else []
-    return [parse_task(one) for one in sorted(documents, key=lambda one: str(one["CreatedAt"]), reverse=True)]
+    tasks = map(parse_task, consensus.inspect("task", ids) if ids else [])
+    return sorted(tasks, key=lambda one: one.created, reverse=True)
 
 
 def parse_node(data: Mapping[str, Any]) -> Node:
@@ -115,6 +117,7 @@ def parse_task(data: Mapping[str, Any]) -> Task:
         data["DesiredState"],
         status.get("Err") or status.get("Message", ""),
         comparable(data["Spec"]),
+        str(data.get("CreatedAt", "")),
     )
 
 
@@ -130,6 +133,7 @@ def parse_service(data: Mapping[str, Any]) -> Service:
         update.get("State", ""),
         update.get("StartedAt", ""),
         update.get("Message", ""),
+        str(data.get("UpdatedAt", "")),
         "PreviousSpec" in data and _lasting(data["PreviousSpec"]) != _lasting(spec),
     )
 

@@ -1,6 +1,6 @@
 """What keeps a change from being complete: tasks that do not run yet, and workers that are not in rotation."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from scripts.base.http import get
 from scripts.render.swarm import service_name
@@ -10,8 +10,8 @@ from scripts.runtimes.swarm.nodes import GATEWAY, SERVER, STACK, Node, Service, 
 UPDATING_STATES = ("updating", "rollback_started")
 
 
-def forgotten(service: Service, tasks: Iterable[Task], before: Collection[str]) -> list[str]:
-    """Return the ids of those tasks, among the ones `before` a change, that will wait for a slot for ever.
+def forgotten(service: Service, tasks: Iterable[Task]) -> list[str]:
+    """Return the ids of the tasks of `service` that will wait for a slot for ever.
 
     SwarmKit stops placing a task once its service is updated, even by an update that changes nothing, and replaces it
     only if the two differ: noSuitableNode() in its scheduler, IsTaskDirty() in its orchestrator.
@@ -20,9 +20,9 @@ def forgotten(service: Service, tasks: Iterable[Task], before: Collection[str]) 
         task.id
         for task in tasks
         if (task.service, task.state, task.desired_state) == (service.id, "pending", "running")
-        and task.id in before
         and not task.node
         and task.spec == service.spec
+        and task.created < service.changed
     ]
 
 

@@ -73,10 +73,10 @@ def test_a_task_has_its_slot_and_the_reason_for_its_state() -> None:
         "Status": {"State": "failed", "Message": "started", "Err": "task: non-zero exit (78)"},
         "DesiredState": "shutdown",
         "Spec": {"ForceUpdate": 0, "Runtime": "container"},
+        "CreatedAt": "t1",
     }
-    expected = replace(
-        RUNNING, state="failed", desired_state="shutdown", message="task: non-zero exit (78)", spec={"ForceUpdate": 0}
-    )
+    ended = replace(RUNNING, state="failed", desired_state="shutdown", message="task: non-zero exit (78)")
+    expected = replace(ended, spec={"ForceUpdate": 0}, created="t1")
     assert parse_task(found) == expected
     assert not expected.running
     assert RUNNING.running
@@ -88,10 +88,11 @@ def test_a_service_has_its_replicas_and_its_last_update() -> None:
         "ID": "service-1",
         "Spec": {"Name": "wanwu_photos", "TaskTemplate": template, "Mode": {"Replicated": {"Replicas": 4}}},
         "UpdateStatus": {"State": "completed", "StartedAt": "t1", "Message": "update completed"},
+        "UpdatedAt": "t2",
     }
     spec = {"ContainerSpec": {"Image": "image:1"}}
     assert parse_service(found) == Service(
-        "service-1", "wanwu_photos", 4, spec, "image:1", "completed", "t1", "update completed"
+        "service-1", "wanwu_photos", 4, spec, "image:1", "completed", "t1", "update completed", "t2"
     )
     everywhere = {**found["Spec"], "Mode": {"Global": {}}}
     assert parse_service(found | {"Spec": everywhere}).replicas is None

@@ -6,21 +6,21 @@ from scripts.runtimes.swarm.nodes import Service, Task
 from scripts.runtimes.swarm.unsettled import forgotten, unsettled
 
 SPEC = {"ContainerSpec": {"Image": "image:1"}}
-PHOTOS = Service("service-1", "wanwu_photos", 2, SPEC, "image:1", "", "", "")
-RUNNING = Task("task-1", "service-1", "node-b", 1, "b-cpu0", "running", "running", "started", SPEC)
-WAITING = Task("task-2", "service-1", "", 2, "", "pending", "running", "no suitable node", SPEC)
+PHOTOS = Service("service-1", "wanwu_photos", 2, SPEC, "image:1", "", "", "", "t5")
+RUNNING = Task("task-1", "service-1", "node-b", 1, "b-cpu0", "running", "running", "started", SPEC, "t1")
+WAITING = Task("task-2", "service-1", "", 2, "", "pending", "running", "no suitable node", SPEC, "t4")
 
 
 def test_a_task_that_waited_through_an_update_that_left_it_as_it_is_is_forgotten() -> None:
-    assert forgotten(PHOTOS, [RUNNING, WAITING], {"task-1", "task-2"}) == ["task-2"]
+    assert forgotten(PHOTOS, [RUNNING, WAITING]) == ["task-2"]
     spared = [
-        replace(WAITING, id="task-3"),  # made since
+        replace(WAITING, created="t6"),
         replace(WAITING, spec={}),  # to be replaced by the update
         replace(WAITING, desired_state="remove"),
         replace(WAITING, service="service-2"),
         replace(WAITING, state="assigned", node="node-b"),
     ]
-    assert forgotten(PHOTOS, spared, {"task-1", "task-2"}) == []
+    assert forgotten(PHOTOS, spared) == []
 
 
 def test_a_service_is_settled_once_it_runs_as_many_current_tasks_as_expected() -> None:
