@@ -8,6 +8,13 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
+class Server(ThreadingHTTPServer):
+    """A server for clients that connect at the same time: where only 5 wait, a busy machine resets the others."""
+
+    request_queue_size = 128
+    daemon_threads = True
+
+
 @dataclass
 class Answers:
     """The server's port, and the requests that it received: method and path, headers, body."""
@@ -42,7 +49,7 @@ def answering(answers: Mapping[str, tuple[int, bytes] | bytes]) -> Iterator[Answ
         def log_message(self, *_: object) -> None:
             """Keep quiet."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with Server(("127.0.0.1", 0), Handler) as server:
         server_state = Answers(server.server_address[1])
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.answers import Server
 
 COMMIT = hashlib.sha1(b"the one commit", usedforsecurity=False).hexdigest()
 GATED = (403, "GatedRepo")  # refuses the files only; everyone may list them
@@ -72,8 +74,7 @@ class Hub:
 def running() -> Iterator[Hub]:
     """Run a hub on a free port of this machine."""
     hub = Hub()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, hub))
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), partial(_Handler, hub))
     hub.address = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
