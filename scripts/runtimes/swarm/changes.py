@@ -1,5 +1,7 @@
 """Changes of the models' services, one after the other."""
 
+from collections.abc import Sequence
+
 from scripts.base.console import say, step
 from scripts.base.errors import CommandError
 from scripts.render.swarm import service_name
@@ -50,10 +52,17 @@ def settle(deployment: SwarmDeployment, before: Snapshot, accepted: str = "") ->
     tasks = read_tasks(services)
     for service in services:
         if service.replicas is not None and (waiting := forgotten(service, tasks)):
-            _scale(service, service.replicas - len(waiting))  # takes away tasks without a node first
-            wait_removed(waiting)
-            _scale(service, service.replicas)
+            _replace(service, waiting, fewer=service.replicas - len(waiting))
     wait(deployment, before, accepted)
+
+
+def _replace(service: Service, waiting: Sequence[str], fewer: int) -> None:
+    """Replace tasks that wait for a slot: where `fewer` tasks are wanted, those without a node are the first to go."""
+    _scale(service, fewer)
+    try:
+        wait_removed(waiting)
+    finally:
+        _scale(service, service.replicas or 0)
 
 
 def _complete_services() -> list[Service]:

@@ -51,6 +51,11 @@ class Task:
     def running(self) -> bool:
         return self.state == self.desired_state == "running"
 
+    @property
+    def waiting(self) -> bool:
+        """Whether it is to run as soon as there is a slot for it."""
+        return (self.state, self.desired_state, self.node) == ("pending", "running", "")
+
 
 @dataclass(frozen=True)
 class Service:

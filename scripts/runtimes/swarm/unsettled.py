@@ -14,16 +14,13 @@ def forgotten(service: Service, tasks: Iterable[Task]) -> list[str]:
     """Return the ids of the tasks of `service` that will wait for a slot for ever.
 
     SwarmKit stops placing a task once its service is updated, even by an update that changes nothing, and replaces it
-    only if the two differ: noSuitableNode() in its scheduler, IsTaskDirty() in its orchestrator.
+    only if the two differ: noSuitableNode() in its scheduler, IsTaskDirty() in its orchestrator. Tasks in excess are
+    not counted: SwarmKit is about to remove them, those without a node first.
     """
-    return [
-        task.id
-        for task in tasks
-        if (task.service, task.state, task.desired_state) == (service.id, "pending", "running")
-        and not task.node
-        and task.spec == service.spec
-        and task.created < service.changed
-    ]
+    own = [task for task in tasks if task.service == service.id and task.desired_state == "running"]
+    excess = max(0, len(own) - (service.replicas or 0))
+    waiting = [task for task in own if task.waiting and task.spec == service.spec and task.created < service.changed]
+    return [task.id for task in waiting[excess:]]
 
 
 def unsettled(tasks: Sequence[Task], expected: Iterable[tuple[Service, int]]) -> list[str]:

@@ -95,10 +95,10 @@ def wait_empty(node: Node) -> None:
 
 
 def wait_removed(task_ids: Collection[str]) -> None:
-    """Return once the swarm wants none of the tasks to run."""
+    """Return once none of the tasks waits for a slot any more."""
 
     def remaining() -> list[str]:
-        return [one.id for one in read_tasks(read_services()) if one.id in task_ids and one.desired_state == "running"]
+        return [task.id for task in read_tasks(read_services()) if task.waiting and task.id in task_ids]
 
     _wait_for_none(remaining, "tasks that wait for a slot are not replaced")
 

@@ -20,7 +20,16 @@ def test_a_task_that_waited_through_an_update_that_left_it_as_it_is_is_forgotten
         replace(WAITING, service="service-2"),
         replace(WAITING, state="assigned", node="node-b"),
     ]
-    assert forgotten(PHOTOS, spared) == []
+    for task in spared:
+        assert forgotten(PHOTOS, [task]) == []
+
+
+def test_a_task_that_is_one_too_many_is_not_forgotten() -> None:
+    second = replace(WAITING, id="task-3")
+    assert forgotten(replace(PHOTOS, replicas=1), [RUNNING, WAITING]) == []
+    assert forgotten(replace(PHOTOS, replicas=1), [RUNNING, WAITING, second]) == []
+    assert forgotten(PHOTOS, [RUNNING, WAITING, second]) == ["task-3"]
+    assert forgotten(replace(PHOTOS, replicas=3), [RUNNING, WAITING, second]) == ["task-2", "task-3"]
 
 
 def test_a_service_is_settled_once_it_runs_as_many_current_tasks_as_expected() -> None:
