@@ -5,14 +5,13 @@ once the old ones have no request left, they are stopped. Any failure before `co
 workers and the old gateway.
 """
 
-import contextlib
-import signal
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 from scripts.base.console import say, step, warn
 from scripts.base.errors import CommandError
 from scripts.base.waiting import wait_until
+from scripts.runtimes import interrupts
 from scripts.runtimes.change import Member, Step, models_of, pool_order, render_members
 from scripts.runtimes.run_directory import RunDir
 from scripts.runtimes.side_by_side import SideBySide, State
@@ -30,13 +29,14 @@ def execute(
     If anything fails or interrupts it before `commit` has returned, bring back the old workers, then raise
     CommandError with the reason, or the interruption.
     """
-    transition = _Transition(runtime, run, before, after)
-    with _sigterm_as_interrupt():
+    with interrupts.raised() as check_interrupts:
+        transition = _Transition(runtime, run, before, after, check_interrupts)
         try:
             transition.take(steps)
+            check_interrupts()
             commit()
         except BaseException as error:  # KeyboardInterrupt, too
-            with _uninterrupted():
+            with interrupts.ignored():
                 transition.undo()
             if isinstance(error, CommandError):
                 served = " and ".join(models_of(before.members))
@@ -48,8 +48,11 @@ def execute(
 class _Transition:
     """The workers that run, on the way from one state to another."""
 
-    def __init__(self, runtime: SideBySide, run: RunDir, before: State, after: State) -> None:
+    def __init__(
+        self, runtime: SideBySide, run: RunDir, before: State, after: State, check_interrupts: Callable[[], None]
+    ) -> None:
         self.runtime, self.run, self.before, self.after = runtime, run, before, after
+        self.check_interrupts = check_interrupts
         self.present = dict(before.members)
         self.gateway = gateway_of(before.cluster)
         self.nginx_before: Collection[int] = ()
@@ -103,9 +106,19 @@ class _Transition:
         for name, member in members.items():
             step(f"starting {name} on {member.slot}")
             self.runtime.start(self.run, name)
-            check, promote = self.runtime.watch(self.run, [name]), partial(self.runtime.promote, self.run)
+            check, promote = self._checks(name), partial(self.runtime.promote, self.run)
             wait_in_rotation(self.gateway, self.present, check, [name], promote)
             self.served.add(name)
+
+    def _checks(self, name: str) -> Callable[[], None]:
+        """Return what is checked again and again while a worker starts."""
+        check_process = self.runtime.watch(self.run, [name])
+
+        def check() -> None:
+            self.check_interrupts()
+            check_process()
+
+        return check
 
     def _leave(self, names: Iterable[str]) -> None:
         """Stop workers once they get no requests any more."""
@@ -151,24 +164,3 @@ class _Transition:
         step(f"stopping {', '.join(gone)}: requests in flight are answered first")
         self.runtime.remove(self.run, gone)
         self.present = {name: member for name, member in self.present.items() if name not in gone}
-
-
-@contextlib.contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM raise KeyboardInterrupt in the body, as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ignore Ctrl-C and SIGTERM in the body."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
