@@ -174,10 +174,18 @@ BROKEN: list[tuple[Callable[[Path], Path], str]] = [
 ]
 
 
-def test_a_swap_that_fails_or_is_interrupted_changes_nothing(running: Service, models: Path, image: Path) -> None:
+@pytest.fixture
+def slow(models: Path) -> Iterator[str]:
+    """A model whose golden image takes 10 s of a core, so that a switch to it cannot come before a signal."""
+    folder = verified(models, slow_folder(models / "slow", golden=(255, 255, 255)))
+    yield folder.name
+    shutil.rmtree(folder)
+
+
+def test_a_swap_that_fails_or_is_interrupted_changes_nothing(
+    running: Service, models: Path, slow: str, image: Path
+) -> None:
     before, text = processes(running), running.cluster.read_bytes()
-    # The golden image of `slow` takes 10 s of a core, so the switch cannot come before the signal.
-    verified(models, slow_folder(models / "slow", golden=(255, 255, 255)))
     with nothing_lost(running, image, "bright"):
         for make, reason in BROKEN:
             verified(models, make(models / "wrong"))
@@ -187,8 +195,8 @@ def test_a_swap_that_fails_or_is_interrupted_changes_nothing(running: Service, m
             assert lines[-1] == "bright: served as before; nothing was changed"
             assert processes(running) == before
         for number in (signal.SIGINT, signal.SIGTERM):
-            with started(running, models, "slow") as using:
-                heard(using, "starting slow-0")
+            with started(running, models, slow) as using:
+                heard(using, f"starting {slow}-0")
                 using.send_signal(number)
                 using.communicate()
             assert using.returncode == 130
@@ -197,7 +205,6 @@ def test_a_swap_that_fails_or_is_interrupted_changes_nothing(running: Service, m
     assert running.cluster.read_bytes() == text
     assert "-- already running" in running.up()
     assert processes(running) == before
-    shutil.rmtree(models / "slow")
 
 
 def test_a_command_that_was_killed_leaves_what_the_next_up_puts_right(running: Service, models: Path) -> None:
