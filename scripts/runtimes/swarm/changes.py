@@ -51,18 +51,19 @@ def settle(deployment: SwarmDeployment, before: Snapshot, accepted: str = "") ->
     services = read_services()
     tasks = read_tasks(services)
     for service in services:
-        if service.replicas is not None and (waiting := forgotten(service, tasks)):
-            _replace(service, waiting, fewer=service.replicas - len(waiting))
+        if waiting := forgotten(service, tasks):
+            _replace(service, waiting)
     wait(deployment, before, accepted)
 
 
-def _replace(service: Service, waiting: Sequence[str], fewer: int) -> None:
-    """Replace tasks that wait for a slot: where `fewer` tasks are wanted, those without a node are the first to go."""
-    _scale(service, fewer)
+def _replace(service: Service, waiting: Sequence[str]) -> None:
+    """Replace tasks that wait for a slot: where fewer are wanted, those without a node are the first to go."""
+    replicas = service.replicas or 0
+    _scale(service, replicas - len(waiting))
     try:
         wait_removed(waiting)
     finally:
-        _scale(service, service.replicas or 0)
+        _scale(service, replicas)
 
 
 def _complete_services() -> list[Service]:

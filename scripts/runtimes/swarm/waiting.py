@@ -77,7 +77,7 @@ def wait_answering(deployment: SwarmDeployment) -> None:
         urls = list(deployment.gateways.values())
         found = [url for url in urls if get(f"{url}/openapi.json", key=deployment.key)[0] != HTTPStatus.OK]
         looks = 0 if found else looks + 1
-        return found if looks == 0 else urls[: 2 - looks]
+        return [] if looks == 2 else found or urls
 
     _wait_for_none(silent, "no worker answers at some gateways")
 

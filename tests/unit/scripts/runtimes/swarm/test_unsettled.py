@@ -30,6 +30,7 @@ def test_a_task_that_is_one_too_many_is_not_forgotten() -> None:
     assert forgotten(replace(PHOTOS, replicas=1), [RUNNING, WAITING, second]) == []
     assert forgotten(PHOTOS, [RUNNING, WAITING, second]) == ["task-3"]
     assert forgotten(replace(PHOTOS, replicas=3), [RUNNING, WAITING, second]) == ["task-2", "task-3"]
+    assert forgotten(replace(PHOTOS, replicas=None), [WAITING]) == []  # one on every node, whatever is wanted
 
 
 def test_a_service_is_settled_once_it_runs_as_many_current_tasks_as_expected() -> None:
